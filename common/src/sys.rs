@@ -69,6 +69,17 @@ pub fn executed_as() -> Option<&'static OsStr> {
     (!address.is_null()).then(|| OsStr::from_bytes(unsafe { CStr::from_ptr(address) }.to_bytes()))
 }
 
+/// A netlink socket to any part of the kernel: nix has no word for some of them.
+///
+/// [netlink(7)](https://man7.org/linux/man-pages/man7/netlink.7.html)
+pub fn netlink_socket(protocol: c_int) -> Result<OwnedFd> {
+    // SAFETY: there is no pointer; a descriptor that comes back is new, and nothing else has it.
+    unsafe {
+        let fd = libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol);
+        Errno::result(fd).map(|fd| OwnedFd::from_raw_fd(fd))
+    }
+}
+
 /// Switches an option of a netlink socket on; ENOPROTOOPT where the kernel has no such option.
 ///
 /// [netlink(7)](https://man7.org/linux/man-pages/man7/netlink.7.html), "Socket options".

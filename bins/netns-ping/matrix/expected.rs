@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use common::diagnose::Cause;
 use common::engine::{ContainerNetwork, NetworkAddress};
 use common::hint;
 use common::hint::Hint;
@@ -53,14 +54,14 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Its word in JSON: one of those in the manual.
-    pub const fn cause(self) -> &'static str {
+    /// As the judge would call it.
+    pub const fn cause(self) -> Cause {
         match self {
-            FaultKind::LinkGone => "link-gone",
-            FaultKind::LinkDown => "link-down",
-            FaultKind::NoCarrier => "no-carrier",
-            FaultKind::AddressGone => "address-gone",
-            FaultKind::NoDefaultRoute => "no-route",
+            FaultKind::LinkGone => Cause::LinkGone,
+            FaultKind::LinkDown => Cause::LinkDown,
+            FaultKind::NoCarrier => Cause::NoCarrier,
+            FaultKind::AddressGone => Cause::AddressGone,
+            FaultKind::NoDefaultRoute => Cause::NoRoute,
         }
     }
 }

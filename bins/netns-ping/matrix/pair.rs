@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use common::diagnose::Cause;
 use common::packet::IpFamily;
 use nix::errno::Errno;
 
@@ -53,8 +54,8 @@ pub enum PairOutcome {
 /// Why a ping failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairFailure {
-    /// A stable word, one of those in the manual.
-    pub cause: &'static str,
+    /// What it is.
+    pub cause: Cause,
     /// The same as a clause: `at db: eth0 is down`.
     pub says: String,
 }
@@ -168,8 +169,8 @@ fn own_failure(fault: &NetworkFault) -> PairFailure {
 
 fn their_failure(fault: &NetworkFault, name: &str) -> PairFailure {
     let cause = match fault.kind {
-        FaultKind::LinkGone | FaultKind::LinkDown | FaultKind::NoCarrier => "dest-link-down",
-        FaultKind::AddressGone | FaultKind::NoDefaultRoute => "dest-address-gone",
+        FaultKind::LinkGone | FaultKind::LinkDown | FaultKind::NoCarrier => Cause::DestLinkDown,
+        FaultKind::AddressGone | FaultKind::NoDefaultRoute => Cause::DestAddressGone,
     };
     PairFailure { cause, says: format!("at {}: {}", common::output::one_line(name), fault.says) }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use common::diagnose::Cause;
 use common::failure::Failure;
 use common::netlink::listening;
 use common::packet::IpFamily;
@@ -100,7 +101,8 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> PortMatrixTask<'a, 
                     // Our own kernel's: who does not answer ARP is found out.
                     Some(by) if self.nodes[self.pairs[pair].from].network.link_of(by).is_none() => {
                         let is_prohibited = words.contains("rohibited") || words.contains("filtered");
-                        let cause = if is_prohibited { "icmp-prohibited" } else { "icmp-unreachable" };
+                        let cause =
+                            if is_prohibited { Cause::IcmpProhibited } else { Cause::IcmpUnreachable };
                         PairFailure { cause, says: format!("{by} reports: {words}") }
                     }
                     _ => return self.over(pair, PairOutcome::Lost, None),
@@ -121,16 +123,18 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> PortMatrixTask<'a, 
             PairEnd::Gateway => None,
         };
         let (cause, why) = match there.as_deref() {
-            None => ("port-refused", String::new()),
-            Some([]) => ("nobody-listens", format!(": nobody listens on {transport} port {number} there")),
+            None => (Cause::PortRefused, String::new()),
+            Some([]) => {
+                (Cause::NobodyListens, format!(": nobody listens on {transport} port {number} there"))
+            }
             Some(all) if all.iter().any(|one| one.has(address)) => (
-                "refused-on-the-way",
+                Cause::RefusedOnTheWay,
                 ", although a program listens there: a firewall on the way or there".to_owned(),
             ),
             Some(all) if all.iter().all(|one| one.address.ip().is_loopback()) => {
-                ("listens-on-loopback-only", format!(": it listens on {} only", all[0].address.ip()))
+                (Cause::ListensOnLoopbackOnly, format!(": it listens on {} only", all[0].address.ip()))
             }
-            Some(all) => ("listens-elsewhere", format!(": it listens on {} only", all[0].address.ip())),
+            Some(all) => (Cause::ListensElsewhere, format!(": it listens on {} only", all[0].address.ip())),
         };
         PairFailure { cause, says: format!("refused ({how}){why}") }
     }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use common::diagnose::Cause;
 use common::failure::Failure;
 use common::output::one_line;
 use common::packet::neighbour::{ClaimKind, Listen, NeighbourSocket, ProbeSender};
@@ -43,10 +44,10 @@ pub fn explain(nodes: &[Node], pairs: &mut [Pair], port: Option<DestPort>) -> Re
     let ended: Vec<bool> = nodes.iter().map(Node::has_ended).collect();
     for pair in pairs.iter_mut().filter(|pair| pair.is_lost()) {
         let to = match pair.to {
-            PairEnd::Node(to) if ended[to] => Some(("dest-ended", to)),
+            PairEnd::Node(to) if ended[to] => Some((Cause::DestEnded, to)),
             _ => None,
         };
-        if let Some((cause, who)) = to.or(ended[pair.from].then_some(("target-ended", pair.from))) {
+        if let Some((cause, who)) = to.or(ended[pair.from].then_some((Cause::TargetEnded, pair.from))) {
             let says = format!("{} has ended meanwhile", one_line(&nodes[who].name));
             pair.why = Some(PairFailure { cause, says });
         }
@@ -66,26 +67,26 @@ fn why(nodes: &[Node], pair: &Pair, claims: Option<&[Mac]>, port: Option<DestPor
     let is_gateway = pair.to == PairEnd::Gateway;
     let what = port.map_or_else(|| "pings".to_owned(), |port| format!("on {}", in_words(port)));
     let no_echo = match port.map(|port| port.transport) {
-        None => "no-echo",
-        Some(Transport::Tcp) => "port-silent",
-        Some(Transport::Udp) => "udp-unanswered",
+        None => Cause::NoEcho,
+        Some(Transport::Tcp) => Cause::PortSilent,
+        Some(Transport::Udp) => Cause::UdpUnanswered,
     };
     let asking = if pair.address.is_ipv4() { "ARP" } else { "neighbour solicitation" };
     let known = nodes[pair.from].known_mac(pair.index, pair.address);
     let (cause, says) = match (&pair.outcome, claims) {
-        (Some(PairOutcome::NotSent(errno)), _) => ("not-sent", format!("not sent: {}", errno.desc())),
-        (_, Some([_, ..])) if no_echo == "udp-unanswered" => (
+        (Some(PairOutcome::NotSent(errno)), _) => (Cause::NotSent, format!("not sent: {}", errno.desc())),
+        (_, Some([_, ..])) if no_echo == Cause::UdpUnanswered => (
             no_echo,
             "no answer, which proves nothing for UDP: open without an answer to this, or filtered".to_owned(),
         ),
-        (_, None) => ("no-answer", "no answer".to_owned()),
-        (_, Some([])) if is_gateway => ("router-silent", format!("does not answer {asking}")),
-        (_, Some([])) => ("neighbour-silent", format!("does not answer {asking}")),
+        (_, None) => (Cause::NoAnswer, "no answer".to_owned()),
+        (_, Some([])) if is_gateway => (Cause::RouterSilent, format!("does not answer {asking}")),
+        (_, Some([])) => (Cause::NeighbourSilent, format!("does not answer {asking}")),
         (_, Some([mac, ..])) if known.is_some_and(|known| known != *mac) => {
             let known = known.map_or_else(String::new, |known| known.to_string());
             let says =
                 format!("packets go to {known}, but {mac} answers {asking} for it: a wrong neighbour entry");
-            ("neighbour-wrong-mac", says)
+            (Cause::NeighbourWrongMac, says)
         }
         (_, Some([mac, ..])) => {
             let is_theirs = match pair.to {
@@ -97,7 +98,7 @@ fn why(nodes: &[Node], pair: &Pair, claims: Option<&[Mac]>, port: Option<DestPor
                 true if is_gateway => (no_echo, format!("answers {asking} ({mac}), but not {what}")),
                 true => (no_echo, format!("answers {asking} ({mac}), but not {what}: a firewall there?")),
                 false => (
-                    "neighbour-wrong-mac",
+                    Cause::NeighbourWrongMac,
                     format!("another host ({mac}) answers {asking} for it, but not {what}"),
                 ),
             }

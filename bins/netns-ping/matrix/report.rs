@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use common::diagnose::Cause;
 use common::failure::Failure;
 use common::hint::Hint;
 use common::output::one_line;
@@ -24,7 +25,7 @@ struct PairEvent<'a> {
     to: &'static str,
     network: Option<&'a str>,
     rtt_us: Option<f64>,
-    cause: Option<&'a str>,
+    cause: Option<Cause>,
     says: Option<&'a str>,
 }
 
@@ -32,7 +33,7 @@ struct PairEvent<'a> {
 #[derive(Serialize)]
 struct FaultEvent<'a> {
     network: &'a str,
-    cause: &'a str,
+    cause: Cause,
     says: &'a str,
     fix: &'a [Hint],
 }

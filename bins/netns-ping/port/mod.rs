@@ -6,48 +6,62 @@ mod task;
 mod there;
 mod verdict;
 
-use std::time::Duration;
+use std::os::fd::AsFd;
 
 use common::failure::{self, Failure, Status};
-use common::packet::neighbour::Segment;
 use common::packet::port::PortOptions;
 use common::probe::{self, ProbeSignals};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::network::neighbours::ContainerLinks;
+use crate::evidence::Inspection;
 use crate::network::netns::TargetNetns;
+use crate::report::verdict as verdict_event;
 use crate::request::PortRequest;
-use crate::resolve;
 use crate::resolve::destination::Destination;
+use crate::resolve::{self, Unresolved};
 use crate::tool::TOOL;
 use report::PortReport;
 use session::PortSession;
 use task::PortTask;
-use there::PortThere;
-use verdict::{PortEvidence, PortVerdict};
 
 /// Probes until a signal ends it, or enough has come.
-pub fn port(PortRequest { endpoints, config }: &PortRequest) -> Result<Status, Failure> {
+pub fn port(request: &PortRequest) -> Result<Status, Failure> {
+    let PortRequest { endpoints, config } = request;
+    let dests = endpoints.dests.iter().map(ToString::to_string);
+    verdict_event::of_failure(config.json, &endpoints.target.to_string(), dests, probe_ports(request))
+}
+
+fn probe_ports(PortRequest { endpoints, config }: &PortRequest) -> Result<Status, Failure> {
     let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     // A descriptor for each probe that is under way, of which a process has 1,024 by default.
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
-    let (mut failures, mut sessions) = (Vec::new(), Vec::new());
+    let (mut failed, mut sessions) = (Vec::new(), Vec::new());
     for (to, dest) in resolved.into_iter().zip(&endpoints.dests) {
         let port = dest.port().ok_or_else(|| Failure::failed(dest, "has no port"));
-        match port.and_then(|port| Ok((to?, port))).and_then(|(to, port)| single(to).map(|to| (to, port))) {
+        let port = port.map_err(Unresolved::from);
+        match port.and_then(|port| Ok((single(to?)?, port))) {
             Ok((to, port)) => {
                 let link = net.origin.link.as_ref().map(|(link, _)| link.clone());
                 let source = net.origin.address.map(|address| (address, to.scope()));
-                sessions.push(PortSession::new(to, port, PortOptions { link, source }, config));
+                let (_, before) = net.must_ask(&to);
+                let mut session = PortSession::new(to, port, PortOptions { link, source }, config);
+                session.neighbour_before = before;
+                sessions.push(session);
             }
-            Err(failure) => failures.push(failure),
+            Err(unresolved) => failed.push((dest.to_string(), unresolved)),
         }
     }
-    let mut status = failures.iter().map(|failure| failure.status).max().unwrap_or(Status::Yes);
-    failure::report_all(TOOL, failures);
+    let mut status = failed.iter().map(|(_, failed)| failed.failure.status).max().unwrap_or(Status::Yes);
+    failure::report_all(TOOL, failed.iter().map(|(_, failed)| failed.failure.clone()));
+    if config.json {
+        let print = |(dest, failed): &(String, Unresolved)| {
+            verdict_event::print(&inside.name, dest, None, &failed.verdict)
+        };
+        failed.iter().try_for_each(print)?;
+    }
     if sessions.is_empty() {
         return Ok(status);
     }
@@ -56,10 +70,11 @@ pub fn port(PortRequest { endpoints, config }: &PortRequest) -> Result<Status, F
     sessions.iter().try_for_each(|session| report.begins(session))?;
     let mut task = PortTask { sessions: &mut sessions, inside: &inside, report: &report };
     probe::run(&mut task, &signals, None)?;
+    let inspection = Inspection { inside: &inside, net: &net, endpoints, stop: signals.as_fd() };
     for session in &mut sessions {
         session.end();
         report.events(session)?;
-        report.summary(session, &verdict_of(session, &inside))?;
+        report.summary(session, &verdict::of(session, &inspection))?;
         if session.statistics.open == 0 {
             status = status.max(Status::No);
         }
@@ -75,38 +90,4 @@ fn single(to: Destination) -> Result<Destination, Failure> {
         }
         false => Ok(to),
     }
-}
-
-fn verdict_of(session: &PortSession, inside: &TargetNetns) -> PortVerdict {
-    let is_failed = session.statistics.open == 0;
-    // Where we cannot come back from inside, nothing of the host is within reach.
-    let there = (is_failed && inside.is_open_to_us())
-        .then(|| PortThere::look(session.to.address, session.port))
-        .flatten();
-    verdict::judge(&PortEvidence {
-        to: &session.to,
-        port: session.port,
-        target: &inside.target.to_string(),
-        statistics: &session.statistics,
-        icmp_error: session.icmp_error.as_ref(),
-        not_sent: session.not_sent,
-        there: there.as_ref(),
-        hop_answers: if is_failed && session.statistics.refused == 0 {
-            hop_answers(session, inside)
-        } else {
-            None
-        },
-    })
-}
-
-/// Whether the next hop answers ARP, or neighbour solicitation, now; `None` where there is none on that link, or we may not ask.
-fn hop_answers(session: &PortSession, inside: &TargetNetns) -> Option<bool> {
-    const WAITS: [Duration; 2] = [Duration::from_millis(150); 2];
-    let (to, links) = (&session.to, ContainerLinks::take(inside).ok()?);
-    let index = to.route.index.filter(|_| !to.route.is_local)?;
-    let link = links.links.iter().find(|link| link.index == index)?;
-    let mac = link.mac.filter(|_| links.has_neighbours(index) && link.is_set_up())?;
-    let hop = to.next_hop();
-    let asked = inside.open_to_ask(|| Segment { index, mac }.who_has(&[hop], &WAITS, None));
-    asked.ok().map(|claim| claim.is_some())
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
+use common::diagnose::Verdict;
 use common::failure::{self, Failure};
 use common::output::one_line;
 use common::packet::IpFamily;
@@ -11,7 +12,6 @@ use common::target::Transport;
 use serde::Serialize;
 
 use super::session::{PortEvent, PortSession, PortStatistics};
-use super::verdict::PortVerdict;
 use crate::report::event::{Event, EventKind, EventTime};
 use crate::report::{FewMs, Ms, micros};
 use crate::request::PortConfig;
@@ -52,7 +52,7 @@ enum PortDetails<'a> {
         transport: &'a str,
         port: u16,
         #[serde(flatten)]
-        verdict: &'a PortVerdict,
+        verdict: &'a Verdict,
     },
 }
 
@@ -159,7 +159,7 @@ impl PortReport<'_> {
     }
 
     /// How it was all in all, and what it means.
-    pub fn summary(&self, session: &PortSession, verdict: &PortVerdict) -> Result<(), Failure> {
+    pub fn summary(&self, session: &PortSession, verdict: &Verdict) -> Result<(), Failure> {
         if self.config.json {
             let summary = PortDetails::Summary(Box::new(PortSummary::of(session)));
             self.print(EventKind::Summary, session, summary)?;
@@ -170,7 +170,7 @@ impl PortReport<'_> {
         }
         if let Some(text) = &verdict.text {
             let mut failure = Failure::no(one_line(&session.to.word), text);
-            failure.hint = verdict.fix.first().cloned().or_else(|| verdict.advice.clone());
+            failure.hint = verdict.hint();
             failure::report(TOOL, &failure);
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use common::netlink::Neighbour;
 use common::packet::icmp::IcmpError;
 use common::packet::port::{PortAnswer, PortOptions, PortSocket};
 use common::packet::random;
@@ -34,6 +35,8 @@ pub struct PortSession {
     pub icmp_error: Option<IcmpError>,
     /// Why our own kernel last refused to send.
     pub not_sent: Option<Errno>,
+    /// What the kernel knew of the next hop before anything was sent.
+    pub neighbour_before: Option<Neighbour>,
     options: PortOptions,
     payload: Payload,
     probes: Probes<()>,
@@ -112,6 +115,7 @@ impl PortSession {
             statistics: PortStatistics::default(),
             icmp_error: None,
             not_sent: None,
+            neighbour_before: None,
             options,
             payload,
             probes: Probes::default(),

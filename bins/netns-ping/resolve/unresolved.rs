@@ -11,20 +11,20 @@ pub struct Unresolved {
     /// What is printed.
     pub failure: Failure,
     /// The same for programs.
-    pub verdict: Verdict,
+    pub verdict: Box<Verdict>,
 }
 
 impl Unresolved {
     /// What the judge says `about` a DEST.
     pub fn of(about: impl Display, verdict: Verdict, status: Status) -> Self {
         let failure = Failure::said(status, format_args!("{about}: {}", verdict.sentence()));
-        Unresolved { failure: failure.hint(verdict.hint()), verdict }
+        Unresolved { failure: failure.hint(verdict.hint()), verdict: Box::new(verdict) }
     }
 
     /// A failure whose cause is known.
     pub fn because(cause: Cause, failure: Failure) -> Self {
         let verdict = Verdict::of(cause, failure.text()).advising(failure.hint.clone());
-        Unresolved { failure, verdict }
+        Unresolved { failure, verdict: Box::new(verdict) }
     }
 }
 

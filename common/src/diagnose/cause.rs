@@ -65,7 +65,7 @@ causes! {
     NoEcho "no-echo" "DEST is on the link and answers ARP now, but not pings.",
     BeyondRouter "beyond-router" "The next router answers ARP now, and nothing comes back from beyond it.",
     NoAnswer "no-answer" "Nothing came back, and there is no ARP on the interface, or it could not be asked.",
-    HostDrops "host-drops" "This host forwards for the container, received the packet and did not pass it on.",
+    HostDrops "host-drops" "This host, which is in between or has DEST itself, received the packet or the answer, and it was not seen to leave again.",
     AnswerDroppedHere "answer-dropped-here" "The answer came to the container, and the container dropped it.",
     EchoIgnoredHere "echo-ignored-here" "DEST is an address of the container, which is set to ignore pings.",
     RequestDroppedHere "request-dropped-here" "DEST is an address of the container, and the packet was dropped on its way through it.",
@@ -78,8 +78,14 @@ causes! {
     Corrupted "corrupted" "Answers came, but with a wrong checksum or without the data of the request.",
     Loss "loss" "Some packets were answered, and others were not.",
     AnswersNow "answers-now" "No packet was answered in time, but one that was sent afterwards was.",
-    PortRefused "port-refused" "The port refuses connections: a TCP reset, or ICMP port unreachable of DEST itself.",
-    PortSilent "port-silent" "The host answers ARP now, and nothing comes back from the port.",
+    PortRefused "port-refused" "The port is refused, by a TCP reset or ICMP port unreachable of DEST, and it is not known what listens there.",
+    NobodyListens "nobody-listens" "The same, or there is no answer, and no socket waits at the port.",
+    ListensOnLoopbackOnly "listens-on-loopback-only" "The same, and a program listens at the port, but only on 127.0.0.1 or ::1.",
+    ListensElsewhere "listens-elsewhere" "The same, and a program listens at the port, but on another address.",
+    RefusedOnTheWay "refused-on-the-way" "The port is refused, although a program listens there: by a firewall on the way, or there.",
+    PortSilent "port-silent" "TCP is not answered, not even by a reset, and nothing else is known to be wrong.",
+    BacklogFull "backlog-full" "TCP is not answered: as many connections wait to be accepted as may.",
+    UdpUnanswered "udp-unanswered" "UDP is not answered, which proves nothing.",
 }
 
 impl fmt::Display for Cause {

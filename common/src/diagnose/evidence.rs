@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-use crate::netlink::{Address, Link, Neighbour, RouteLookup};
+use crate::netlink::{Address, Link, ListeningSocket, Neighbour, RouteLookup};
 use crate::packet::icmp::IcmpError;
-use crate::target::Mac;
+use crate::target::{DestPort, Mac};
 
 /// NUD_FAILED and NUD_INCOMPLETE of linux/neighbour.h: the kernel has asked, and has no answer.
 pub(super) const NUD_UNRESOLVED: u16 = 0x20 | 0x01;
@@ -28,6 +28,10 @@ pub struct Evidence {
     pub link_name: String,
     /// Whether only what comes in by that link is taken: `-I`.
     pub is_bound_to_link: bool,
+    /// What to call the destination.
+    pub dest_name: String,
+    /// The TARGET that means the destination, where it is a container.
+    pub dest_target: Option<String>,
     /// How many probes were answered.
     pub answered: u64,
     /// How many were not, in time.
@@ -36,6 +40,10 @@ pub struct Evidence {
     pub not_sent: Option<(Errno, Option<u32>)>,
     /// The last ICMP error that came back for it.
     pub icmp_error: Option<IcmpError>,
+    /// How many probes a port refused: a TCP reset, or ICMP port unreachable of the destination itself.
+    pub refused: u64,
+    /// All sockets that wait at the port in the network that has the address, at whatever address.
+    pub listening: Option<Vec<ListeningSocket>>,
     /// How many answers came with a wrong checksum, or without the data of the request.
     pub corrupted: u64,
     /// What the kernel knew of the next hop before anything was sent.
@@ -60,6 +68,8 @@ pub struct Evidence {
     pub sizes: Option<SizeSearch>,
     /// Which hooks of the container's netfilter have rules, or a policy that drops, for this family.
     pub hooks: Option<Vec<FilterHook>>,
+    /// Whether the container has IPsec policies: then packets go out and come in as others.
+    pub has_ipsec: Option<bool>,
     /// How full the connection tracking table is.
     pub conntrack: Option<Conntrack>,
     /// Whether the container ignores pings: net.ipv4.icmp_echo_ignore_all and its IPv6 brother.
@@ -80,10 +90,8 @@ pub enum ProbeKind {
         /// With the IP header.
         packet_bytes: usize,
     },
-    /// A TCP connection.
-    Tcp(u16),
-    /// A UDP datagram.
-    Udp(u16),
+    /// A TCP connection, or a UDP datagram.
+    Port(DestPort),
 }
 
 /// Whether somebody answers for an address now: asked by unicast, then by broadcast.
@@ -237,6 +245,8 @@ pub struct HostSight {
     pub is_dest: bool,
     /// Which hooks of the host's netfilter have rules, or a policy that drops.
     pub hooks: Option<Vec<FilterHook>>,
+    /// Whether the host has IPsec policies: then packets leave as others.
+    pub has_ipsec: Option<bool>,
 }
 
 impl Evidence {
@@ -251,10 +261,14 @@ impl Evidence {
             route,
             link_name,
             is_bound_to_link: false,
+            dest_name: to.to_string(),
+            dest_target: None,
             answered: 0,
             lost: 0,
             not_sent: None,
             icmp_error: None,
+            refused: 0,
+            listening: None,
             corrupted: 0,
             neighbour_before: None,
             neighbours: None,
@@ -267,6 +281,7 @@ impl Evidence {
             small: None,
             sizes: None,
             hooks: None,
+            has_ipsec: None,
             conntrack: None,
             ignores_echo: None,
             target_state: TargetState::Alive,

@@ -64,19 +64,31 @@ fn dropped(evidence: &Evidence, seen: &Seen, watched: &Watched) -> Verdict {
     let Some(hooks) = &evidence.hooks else {
         return verdict("was dropped in here: a firewall rule?").advising(rules);
     };
-    let why = match (hooks.contains(&FilterHook::Prerouting), hooks.contains(&FilterHook::Input)) {
-        (false, true) => "a rule of the input hook in here dropped it",
-        (true, false) => "a rule of the prerouting hook in here dropped it",
-        (true, true) => "a rule of the prerouting or input hook in here dropped it",
-        (false, false) => "was dropped in here, though not by a firewall rule or rp_filter",
+    // That a rule did it would only be proven by a trace of the packet: what could have done it is named.
+    let could = match (hooks.contains(&FilterHook::Prerouting), hooks.contains(&FilterHook::Input)) {
+        _ if evidence.has_ipsec == Some(true) => {
+            let why = "was dropped in here: an IPsec policy, or a firewall rule?";
+            return verdict(why).advising(evidence.inside(hint!("ip xfrm policy")));
+        }
+        (false, true) => "the input hook has",
+        (true, false) => "the prerouting hook has",
+        (true, true) => "the prerouting and input hooks have",
+        (false, false) => {
+            let why = "was dropped in here, though no hook of the firewall has rules for it";
+            return verdict(why).advising(evidence.capture());
+        }
     };
-    verdict(why).advising(rules)
+    verdict(&format!("was dropped in here; {could} rules that could do so")).advising(rules)
 }
 
 /// The kernel took the packet, the neighbour is there, and no link gave the packet away.
 pub(super) fn egress(evidence: &Evidence) -> Option<Verdict> {
     let (again, link) = (evidence.again.as_ref()?, evidence.link_word());
     let NeighbourAnswer::Answered(macs) = &evidence.asked else { return None };
+    // What IPsec makes of a packet cannot be told from other packets.
+    if evidence.has_ipsec == Some(true) {
+        return None;
+    }
     let has_left = again.seen.iter().any(|seen| seen.passage == Passage::RequestOut);
     if !again.has_taps || has_left || again.is_answered || evidence.route.is_local {
         return None;

@@ -185,20 +185,14 @@ pub(super) fn last(evidence: &Evidence) -> Verdict {
             hop
         ));
     }
-    let (cause, but) = match evidence.probe {
-        ProbeKind::Echo { .. } => (Cause::NoEcho, "not pings: a firewall there?".to_owned()),
-        ProbeKind::Tcp(port) => {
-            (Cause::PortSilent, format!("nothing comes back from TCP port {port}: a firewall there?"))
-        }
-        ProbeKind::Udp(port) => (Cause::PortSilent, format!("nothing comes back from UDP port {port}")),
-    };
+    let but = "not pings: a firewall there?";
     let text = match same_mac(evidence, macs) {
         Some(other) => format!(
             "no answer: {macs_listed}, which is also the MAC of {other}, answers {arp} for {hop} on {link} (proxy ARP?), but {but}"
         ),
         None => format!("no answer: {hop} ({macs_listed}) answers {arp} on {link}, but {but}"),
     };
-    Verdict::of(cause, text).advising(evidence.capture())
+    Verdict::of(Cause::NoEcho, text).advising(evidence.capture())
 }
 
 /// What the host saw, which is between the container and DEST.
@@ -206,6 +200,9 @@ fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<Verdict> {
     let first = |passage: Passage| host.seen.iter().find(|seen| seen.passage == passage);
     let link = |seen: &Seen| one_line(&seen.link).into_owned();
     let came = first(Passage::RequestIn)?;
+    if host.has_ipsec == Some(true) && !host.is_dest {
+        return None;
+    }
     let advice = hint!("nft list ruleset");
     if host.is_dest {
         let text = format!(
@@ -223,10 +220,16 @@ fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<Verdict> {
     };
     let text = match (first(Passage::RequestOut), first(Passage::AnswerIn), first(Passage::AnswerOut)) {
         (None, ..) => {
-            format!("this host received the packet on {}, and did not pass it on{rule}", link(came))
+            format!(
+                "this host received the packet on {}, and it was not seen to leave again{rule}",
+                link(came)
+            )
         }
         (Some(_), Some(answer), None) => {
-            format!("this host received the answer on {}, and did not pass it on{rule}", link(answer))
+            format!(
+                "this host received the answer on {}, and it was not seen to leave again{rule}",
+                link(answer)
+            )
         }
         _ => return None,
     };

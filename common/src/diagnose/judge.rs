@@ -1,7 +1,7 @@
 //! The order in which causes are looked for: the first that the evidence proves is the verdict.
 
 use super::evidence::{DestState, TargetState};
-use super::{Cause, Evidence, Verdict, here, hop, sending};
+use super::{Cause, Evidence, ProbeKind, Verdict, here, hop, port, sending};
 use crate::hint;
 use crate::packet::IpFamily;
 
@@ -25,11 +25,19 @@ const SILENCE: [Step; 10] = [
     here::egress,
 ];
 
+/// What explains that a port is not open, after that.
+const CLOSED: [Step; 5] =
+    [port::refused, hop::reported, hop::wrong_mac, hop::silent_neighbour, hop::own_kernel];
+
 /// Why a probe was not answered.
 pub fn judge(evidence: &Evidence) -> Verdict {
     let meanwhile = MEANWHILE.iter().find_map(|step| step(evidence));
     if evidence.answered > 0 {
         return meanwhile.unwrap_or_else(|| loss(evidence));
+    }
+    if let ProbeKind::Port(port) = evidence.probe {
+        let closed = || CLOSED.iter().find_map(|step| step(evidence));
+        return meanwhile.or_else(closed).unwrap_or_else(|| port::silent(evidence, port));
     }
     let silence = || SILENCE.iter().find_map(|step| step(evidence));
     meanwhile.or_else(silence).or_else(|| hop::own_kernel(evidence)).unwrap_or_else(|| hop::last(evidence))
@@ -37,7 +45,14 @@ pub fn judge(evidence: &Evidence) -> Verdict {
 
 fn loss(evidence: &Evidence) -> Verdict {
     let Evidence { lost, answered, .. } = evidence;
-    Verdict::of(Cause::Loss, format!("{lost} of {} packets were not answered", lost + answered))
+    let all = lost + answered;
+    Verdict::of(
+        Cause::Loss,
+        match evidence.probe {
+            ProbeKind::Echo { .. } => format!("{lost} of {all} packets were not answered"),
+            ProbeKind::Port(_) => format!("{lost} of {all} probes failed"),
+        },
+    )
 }
 
 fn ended(evidence: &Evidence) -> Option<Verdict> {
@@ -46,12 +61,11 @@ fn ended(evidence: &Evidence) -> Option<Verdict> {
         TargetState::Alive => None,
         TargetState::Ended => Some(Verdict::of(
             Cause::TargetEnded,
-            format!("no answer: {name} ended while it was pinged from: its network is gone"),
+            format!("no answer: {name} has ended meanwhile, and its network is gone"),
         )),
         TargetState::Restarted => {
-            let text = format!(
-                "no answer: {name} was restarted while it was pinged from: the network of the old one is gone"
-            );
+            let text =
+                format!("no answer: {name} was restarted meanwhile, and the network that it had is gone");
             let again = hint!("netns-ping {} {}", evidence.target, evidence.dest_word());
             Some(Verdict::of(Cause::TargetRestarted, text).fixed_by(again))
         }
@@ -63,7 +77,7 @@ fn dest(evidence: &Evidence) -> Option<Verdict> {
     match &evidence.dest_state {
         DestState::Fine | DestState::Frozen { .. } => None,
         DestState::Ended { name } => {
-            Some(Verdict::of(Cause::DestEnded, format!("no answer: {name} ended while it was pinged")))
+            Some(Verdict::of(Cause::DestEnded, format!("no answer: {name} has ended meanwhile")))
         }
         DestState::LinkDown { name, target, link } => Some(Verdict::dest_link_down(name, target, link)),
         DestState::AddressGone { name, target } => {

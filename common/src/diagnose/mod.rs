@@ -16,6 +16,11 @@ mod evidence;
 mod here;
 mod hop;
 mod judge;
+mod port;
+#[cfg(test)]
+mod port_tests;
+#[cfg(test)]
+mod route_tests;
 mod routes;
 mod sending;
 #[cfg(test)]

@@ -53,6 +53,13 @@ fn not_permitted(evidence: &Evidence) -> Verdict {
         return Verdict::of(Cause::NotSent, text).advising(rules);
     };
     let hook = match (hooks.contains(&FilterHook::Output), hooks.contains(&FilterHook::Postrouting)) {
+        // xfrm_lookup says EPERM too, of a policy that blocks.
+        _ if evidence.has_ipsec == Some(true) => {
+            let text =
+                format!("nothing was sent: {why}: an IPsec policy, or a firewall's output rule inside?");
+            let policies = evidence.inside(hint!("ip xfrm policy"));
+            return Verdict::of(Cause::NotSent, text).advising(policies);
+        }
         (true, false) => "the output hook",
         (false, true) => "the postrouting hook",
         (true, true) => "the output or postrouting hook",
@@ -68,7 +75,7 @@ fn not_permitted(evidence: &Evidence) -> Verdict {
 fn too_large(evidence: &Evidence, mtu_bytes: Option<u32>) -> Verdict {
     let size = match evidence.probe {
         ProbeKind::Echo { packet_bytes } => format!("the packet of {packet_bytes} bytes"),
-        ProbeKind::Tcp(_) | ProbeKind::Udp(_) => "the packet".to_owned(),
+        ProbeKind::Port(_) => "the packet".to_owned(),
     };
     let (link, link_mtu) = (evidence.link_word(), evidence.link().map(|link| link.mtu_bytes));
     let limit = match mtu_bytes {

@@ -9,11 +9,11 @@ use crate::netlink::{Link, Neighbour, OperState, RouteLookup};
 use crate::packet::icmp::IcmpError;
 use crate::target::Mac;
 
-const UP: u32 = 0x1_0043;
-const DOWN: u32 = 0x1_0042;
+pub(super) const UP: u32 = 0x1_0043;
+pub(super) const DOWN: u32 = 0x1_0042;
 const NO_CARRIER: u32 = 0x43;
 
-fn ip(word: &str) -> IpAddr {
+pub(super) fn ip(word: &str) -> IpAddr {
     word.parse().unwrap()
 }
 
@@ -21,7 +21,7 @@ fn mac(word: &str) -> Mac {
     word.parse().unwrap()
 }
 
-fn link(index: u32, name: &str, flags: u32) -> Link {
+pub(super) fn link(index: u32, name: &str, flags: u32) -> Link {
     Link {
         index,
         name: name.into(),
@@ -49,7 +49,7 @@ fn neighbour(address: &str, state: u16) -> Neighbour {
 }
 
 /// From `nginx` on eth0 to 10.1.0.9, through a router if there is one, sent and not answered.
-fn silent(gateway: Option<&str>) -> Evidence {
+pub(super) fn silent(gateway: Option<&str>) -> Evidence {
     let route = RouteLookup {
         index: Some(2),
         gateway: gateway.map(ip),
@@ -64,13 +64,13 @@ fn silent(gateway: Option<&str>) -> Evidence {
 }
 
 /// The cause's word, the sentence, and the line behind `hint:`.
-fn said(evidence: &Evidence) -> (String, String, String) {
+pub(super) fn said(evidence: &Evidence) -> (String, String, String) {
     let verdict = judge(evidence);
     let hint = verdict.hint().map_or_else(String::new, |hint| hint.to_string());
     (verdict.cause.unwrap().to_string(), verdict.text.unwrap(), hint)
 }
 
-fn asked(evidence: &mut Evidence, macs: &[&str]) {
+pub(super) fn asked(evidence: &mut Evidence, macs: &[&str]) {
     let macs: Vec<Mac> = macs.iter().map(|word| mac(word)).collect();
     evidence.asked = if macs.is_empty() { NeighbourAnswer::Silent } else { NeighbourAnswer::Answered(macs) };
 }
@@ -82,7 +82,7 @@ fn words_are_unlike_each_other_and_stable() {
     words.sort_unstable();
     words.dedup();
     assert_eq!(words.len(), Cause::ALL.len());
-    assert_eq!(serde_json::to_string(&Cause::NoEcho).unwrap(), r#""no-echo""#);
+    assert_eq!(serde_json::to_value(Cause::NoEcho).unwrap(), "no-echo");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_mac_that_another_neighbour_has_too_is_not_called_the_destination() {
     assert!(text.contains("which is also the MAC of 10.1.0.1, answers ARP for 10.1.0.9"), "{text}");
 }
 
-fn error(by: &str, kind: u8, code: u8, info: u32) -> Option<IcmpError> {
+pub(super) fn error(by: &str, kind: u8, code: u8, info: u32) -> Option<IcmpError> {
     Some(IcmpError { by: Some(ip(by)), kind, code, info, errno: 0 })
 }
 
@@ -257,13 +257,13 @@ fn an_answer_that_came_and_was_dropped_in_here_is_told_with_what_did_it() {
     let answer = seen(Passage::AnswerIn, 2, "eth0");
     evidence.again = watched(&[seen(Passage::RequestOut, 2, "eth0"), answer.clone()]);
     for (hooks, by) in [
-        (vec![FilterHook::Input], "a rule of the input hook in here dropped it"),
-        (vec![FilterHook::Prerouting], "a rule of the prerouting hook in here dropped it"),
+        (vec![FilterHook::Input], "was dropped in here; the input hook has rules that could do so"),
+        (vec![FilterHook::Prerouting], "was dropped in here; the prerouting hook has rules that could do so"),
         (
             vec![FilterHook::Prerouting, FilterHook::Input],
-            "a rule of the prerouting or input hook in here dropped it",
+            "was dropped in here; the prerouting and input hooks have rules that could do so",
         ),
-        (vec![], "was dropped in here, though not by a firewall rule or rp_filter"),
+        (vec![], "was dropped in here, though no hook of the firewall has rules for it"),
     ] {
         evidence.hooks = Some(hooks);
         let (cause, text, _) = said(&evidence);
@@ -326,12 +326,20 @@ fn the_host_is_named_where_it_is_in_between_and_drops() {
     let back = seen(Passage::AnswerIn, 8, "veth2");
     let sight = |seen: &[&Seen]| {
         let seen = seen.iter().map(|one| (*one).clone()).collect();
-        Some(HostSight { seen, is_dest: false, hooks: Some(vec![FilterHook::Forward]) })
+        Some(HostSight {
+            seen,
+            is_dest: false,
+            hooks: Some(vec![FilterHook::Forward]),
+            has_ipsec: Some(false),
+        })
     };
     evidence.host = sight(&[&came]);
     let (cause, text, _) = said(&evidence);
     assert_eq!(cause, "host-drops");
-    assert!(text.contains("this host received the packet on veth1, and did not pass it on"), "{text}");
+    assert!(
+        text.contains("this host received the packet on veth1, and it was not seen to leave again"),
+        "{text}"
+    );
     evidence.host = sight(&[&came, &left]);
     assert_eq!(said(&evidence).0, "beyond-router", "it has passed it on");
     evidence.host = sight(&[&came, &left, &back]);
@@ -352,4 +360,44 @@ fn what_ended_meanwhile_comes_before_all_else() {
     evidence.not_sent = None;
     let (cause, text, _) = said(&evidence);
     assert_eq!((cause.as_str(), text.as_str()), ("loss", "1 of 5 packets were not answered"));
+}
+
+#[test]
+fn where_ipsec_changes_packets_nothing_is_concluded_from_what_taps_did_not_see() {
+    let mut evidence = silent(None);
+    asked(&mut evidence, &["02:00:00:00:00:09"]);
+    evidence.neighbours = Some(vec![neighbour("10.1.0.9", 0x02)]);
+    evidence.again = watched(&[]);
+    assert_eq!(said(&evidence).0, "not-sent-egress");
+    evidence.has_ipsec = Some(true);
+    assert_eq!(said(&evidence).0, "no-echo");
+    evidence.again = watched(&[seen(Passage::AnswerIn, 2, "eth0")]);
+    evidence.hooks = Some(vec![FilterHook::Input]);
+    let (cause, text, hint) = said(&evidence);
+    assert_eq!(cause, "answer-dropped-here");
+    assert!(text.ends_with("dropped in here: an IPsec policy, or a firewall rule?"), "{text}");
+    assert_eq!(hint, "nsenter-rs -t nginx -n ip xfrm policy");
+    evidence.not_sent = Some((Errno::EPERM, None));
+    evidence.hooks = Some(vec![FilterHook::Output]);
+    assert_eq!(said(&evidence).0, "not-sent", "the policy blocks, or the hook");
+    evidence.has_ipsec = Some(false);
+    assert_eq!(said(&evidence).0, "not-sent-output");
+    let mut evidence = silent(Some("10.1.0.1"));
+    asked(&mut evidence, &["02:00:00:00:00:09"]);
+    let seen = vec![seen(Passage::RequestIn, 7, "veth1")];
+    evidence.host = Some(HostSight { seen, is_dest: false, hooks: None, has_ipsec: Some(true) });
+    assert_eq!(said(&evidence).0, "beyond-router");
+}
+
+#[test]
+fn a_queue_that_is_full_is_no_neighbour_that_has_gone() {
+    let mut evidence = silent(None);
+    evidence.not_sent = Some((Errno::ENOBUFS, None));
+    evidence.neighbour_before = Some(neighbour("10.1.0.9", 0x02));
+    for answer in [NeighbourAnswer::NotAsked, NeighbourAnswer::Silent] {
+        evidence.asked = answer;
+        let (cause, _, hint) = said(&evidence);
+        assert_eq!(cause, "not-sent-egress");
+        assert_eq!(hint, "nsenter-rs -t nginx -n tc -s qdisc show dev eth0");
+    }
 }

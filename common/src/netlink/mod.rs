@@ -11,6 +11,7 @@ mod address;
 mod conntrack;
 mod error;
 mod events;
+mod ipsec;
 mod link;
 mod listener;
 mod listening;
@@ -28,6 +29,7 @@ pub use address::{Address, AddressAttributes, NewAddress};
 pub use conntrack::{FlowTuple, TrackedFlow};
 pub use error::NetlinkError;
 pub use events::ChangeListener;
+pub use ipsec::has_ipsec_policies;
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
 };

@@ -90,6 +90,17 @@ impl Socket {
         let failed = |action| move |errno: Errno| NetlinkError::Socket { action, source: errno.into() };
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .map_err(failed("open a socket"))?;
+        Socket::set_up(fd)
+    }
+
+    /// Opens one to IPsec.
+    pub(super) fn to_ipsec() -> Result<Self, NetlinkError> {
+        let failed = |errno: Errno| NetlinkError::Socket { action: "open a socket", source: errno.into() };
+        Socket::set_up(sys::netlink_socket(libc::NETLINK_XFRM).map_err(failed)?)
+    }
+
+    fn set_up(fd: OwnedFd) -> Result<Self, NetlinkError> {
+        let failed = |action| move |errno: Errno| NetlinkError::Socket { action, source: errno.into() };
         setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(TIMEOUT_SECONDS, 0))
             .map_err(failed("set a time limit"))?;
         // Each makes errors clearer, or finds mistakes of ours; older kernels go without: extended
