@@ -6,6 +6,8 @@
 
 mod arp;
 mod crowd;
+mod dns;
+mod dns_server;
 mod docker;
 mod drop_in;
 mod echo;
@@ -24,6 +26,7 @@ mod sweep;
 mod times;
 mod users;
 mod verdicts;
+mod widths;
 mod words;
 
 use serde_json::Value;
