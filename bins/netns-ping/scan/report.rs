@@ -166,7 +166,7 @@ impl<'a> Report<'a> {
             }
         }
         if table.width().is_some_and(|columns| columns < NARROW) {
-            leave_out(&mut table, &[2, 3]);
+            leave_out(&mut table, &[2, 3], None);
         }
         table.trim_fmt()
     }
