@@ -24,6 +24,7 @@ mod sweep;
 mod times;
 mod users;
 mod verdicts;
+mod verdicts_docker;
 mod words;
 
 use serde_json::Value;
