@@ -3,8 +3,8 @@
 //!
 //! `make docs` rewrites what is not current. A manual is what clap knows of the tool, and what is written by hand
 //! in `man/sections/TOOL.roff`, where a line `.so FILE` takes in that file of the same directory; `.so OPTIONS`
-//! takes in what `cli.rs` says, `.so GRAMMAR` what `common/src/target/mod.rs` says of a TARGET, and `.so DESTS` what
-//! `common/src/target/dest.rs` says of a DEST.
+//! takes in what `cli.rs` says, `.so GRAMMAR` what `common/src/target/mod.rs` says of a TARGET, `.so DESTS` what
+//! `common/src/target/dest.rs` says of a DEST, and `.so TOOLS` what each tool is for. `netns-toolbox(7)` is of all tools.
 
 #![cfg(test)]
 
@@ -70,9 +70,14 @@ const SECTIONS: [&str; 11] = [
     "SEE ALSO",
 ];
 
+/// The manual of what all tools have in common, without its section and with it.
+const COMMON: &str = "netns-toolbox";
+const COMMON_MANUAL: &str = "man/netns-toolbox.7";
+
 #[test]
 fn manuals_and_completions_are_current() {
-    let made: Vec<(String, String)> = TOOLS.iter().flat_map(files_of).collect();
+    let common = (COMMON_MANUAL.to_owned(), common_manual());
+    let made: Vec<(String, String)> = TOOLS.iter().flat_map(files_of).chain([common]).collect();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         for (file, text) in &made {
             fs::create_dir_all(Path::new(&root(file)).parent().unwrap()).unwrap();
@@ -110,6 +115,66 @@ fn every_manual_has_its_sections_in_order() {
 }
 
 #[test]
+fn the_common_manual_has_every_tool_every_engine_and_both_grammars() {
+    let manual = common_manual();
+    let sections: Vec<&str> = manual.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+    let of_a_tool = ["SYNOPSIS", "OPTIONS"];
+    for section in SECTIONS.into_iter().chain(["ENGINES", "DEST"]).filter(|name| !of_a_tool.contains(name)) {
+        let quoted = format!("\"{section}\"");
+        assert!(sections.iter().any(|one| *one == section || *one == quoted), "no {section}: {sections:?}");
+    }
+    for grammar in [grammar(TARGETS), grammar(DESTS)] {
+        assert!(manual.contains(&as_roff(&grammar)), "not in {COMMON_MANUAL}: {grammar}");
+    }
+    // The words of TARGET's second row are those of all engines.
+    let engines = section(&manual, "ENGINES");
+    let words = common::target::EngineName::ALL.iter().map(ToString::to_string);
+    for word in words.chain(["pod", "pid", "netns", "ip", "mac", "veth"].map(str::to_owned)) {
+        let is_there =
+            |line: &str| line.starts_with(".B") && line.split([' ', '"', ',']).any(|one| one == word);
+        assert!(engines.lines().any(is_there), "ENGINES has no {word}");
+    }
+    let also = section(&manual, "SEE ALSO");
+    for tool in TOOLS {
+        let entry = reference(tool.name, tool.section);
+        assert!(also.contains(&entry), "SEE ALSO has no {entry}");
+        let purpose = roff((tool.command)().get_about().unwrap().to_string().trim_end_matches('.'));
+        assert!(manual.contains(&purpose), "not in {COMMON_MANUAL}: {purpose}");
+        let see = self::manual(tool);
+        let see = section(&see, "SEE ALSO");
+        assert!(see.contains(&reference(COMMON, '7')), "{}: SEE ALSO has no {COMMON}(7)", tool.name);
+    }
+}
+
+#[test]
+fn every_mention_of_a_manual_of_ours_has_its_section() {
+    let ours = TOOLS.iter().map(|tool| (tool.name, tool.section)).chain([(COMMON, '7')]);
+    let ours: Vec<(String, char)> = ours.map(|(name, section)| (roff(name), section)).collect();
+    for manual in TOOLS.iter().map(manual).chain([common_manual()]) {
+        for line in manual.lines().filter(|line| line.starts_with(".BR ")) {
+            for (name, section) in &ours {
+                let after = line.strip_prefix(&format!(".BR {name} ("));
+                let is_right = after.is_none_or(|after| after.starts_with(&format!("{section})")));
+                assert!(is_right, "{line}: is in section {section}");
+            }
+        }
+    }
+}
+
+/// The text of a section of a manual.
+fn section<'a>(manual: &'a str, name: &str) -> &'a str {
+    let titles = [format!(".SH {name}\n"), format!(".SH \"{name}\"\n")];
+    let after = titles.iter().find_map(|title| manual.split(title.as_str()).nth(1));
+    let after = after.unwrap_or_else(|| panic!("no {name}"));
+    after.split("\n.SH ").next().unwrap()
+}
+
+/// As SEE ALSO has a manual of ours.
+fn reference(name: &str, section: char) -> String {
+    format!(".BR {} ({section})", roff(name))
+}
+
+#[test]
 fn help_fits_a_screen_and_ends_with_three_examples() {
     for tool in TOOLS {
         let help = help(tool, "--help");
@@ -139,6 +204,7 @@ fn the_readme_has_the_same_grammar_and_every_tool() {
             assert!(readme.contains(&part), "README.md lacks: {part}");
         }
     }
+    assert!(readme.contains(&format!("{COMMON_MANUAL}`")), "README.md lacks: {COMMON_MANUAL}");
 }
 
 #[test]
@@ -241,6 +307,28 @@ fn manual(tool: &Tool) -> String {
     page + &sections
 }
 
+/// What all tools have in common: made from `man/sections` alone.
+fn common_manual() -> String {
+    format!(
+        ".\\\" Made from man/sections/{COMMON}.roff by `make docs`; edit that.\n\
+         .ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n\
+         .TH {} 7 \"\" \"netns-toolbox {}\" netns-toolbox\n{}",
+        COMMON.to_uppercase(),
+        env!("CARGO_PKG_VERSION"),
+        by_hand(&format!("{COMMON}.roff"), "")
+    )
+}
+
+/// Each tool, and what it is for.
+fn purposes() -> String {
+    let line = |tool: &Tool| {
+        let purpose = (tool.command)().get_about().unwrap().to_string();
+        let purpose = roff(purpose.trim_end_matches('.'));
+        format!(".TP\n{}\n{purpose}.\n", reference(tool.name, tool.section))
+    };
+    TOOLS.iter().map(line).collect()
+}
+
 /// A file of `man/sections`, with what it takes in and without its comments.
 fn by_hand(file: &str, options: &str) -> String {
     let text = read(&format!("man/sections/{file}"));
@@ -249,6 +337,7 @@ fn by_hand(file: &str, options: &str) -> String {
             Some("OPTIONS") => options.to_owned(),
             Some("GRAMMAR") => as_roff(&grammar(TARGETS)),
             Some("DESTS") => as_roff(&grammar(DESTS)),
+            Some("TOOLS") => purposes(),
             Some(file) => by_hand(file, options),
             None => format!("{line}\n"),
         });

@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a test or a measurement tells a process that it starts itself; nobody else sets these.
-const FOR_A_CHILD: [&str; 7] = [
+const FOR_A_CHILD: [&str; 8] = [
     "NETNS_TOOLBOX_FAKE_ANSWER",
     "NETNS_TOOLBOX_HARNESS_TEST_ROLE",
     "NETNS_TOOLBOX_LAB_TEST_ROLE",
     "NETNS_TOOLBOX_MAP_TEST_ROLE",
     "NETNS_TOOLBOX_NOISE",
+    "NETNS_TOOLBOX_DNS_SERVERS",
     "NETNS_TOOLBOX_RESPONDER",
     "NETNS_TOOLBOX_TRUST_TEST_SOCKET",
 ];

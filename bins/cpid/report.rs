@@ -1,5 +1,6 @@
 //! Shows what was found: PIDs for scripts, a table for people, JSON for both.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use comfy_table::Table;
@@ -100,6 +101,7 @@ fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
 
 /// The columns that a narrow terminal omits, the widest first; `--json` has both.
 const SPARED: [usize; 2] = [7, 8];
+const SHARES_WITH: usize = 6;
 
 fn table(containers: &[VerifiedContainer]) -> Table {
     let now = Timestamp::now();
@@ -108,6 +110,12 @@ fn table(containers: &[VerifiedContainer]) -> Table {
     let owner = |known: &VerifiedContainer| known.container.proof.claimed_by;
     // Where all belong to root, as on most hosts, the column says nothing.
     let shown = if containers.iter().all(|known| owner(known).is_root()) { 9 } else { 10 };
+    let mut in_netns = InNetns::new();
+    for known in containers {
+        if let Some(netns) = known.process.netns_inode {
+            in_netns.entry(netns).or_default().push(known);
+        }
+    }
     let mut table = output::table(header.into_iter().take(shown), &[3, 5], 6);
     for known in containers {
         let Container { engine, name, pid, state, image, started_at, .. } = &known.container;
@@ -121,28 +129,35 @@ fn table(containers: &[VerifiedContainer]) -> Table {
             or_dash(pid.map(|pid| pid.to_string())),
             state.to_string(),
             or_dash(known.process.netns_inode.map(|inode| inode.to_string())),
-            or_dash(shares_with(known, containers)),
+            or_dash(shares_with(known, &in_netns)),
             or_dash(image.clone()),
             or_dash(started_at.map(|at| common::engine::ago(now.duration_since(at)))),
             user,
         ];
         table.add_row(row.into_iter().take(shown));
     }
-    output::leave_out(&mut table, &SPARED);
+    output::leave_out(&mut table, &SPARED, Some(SHARES_WITH));
     table
 }
 
-/// What else uses the same network namespace: `host`, or the names of other containers.
-fn shares_with(known: &VerifiedContainer, containers: &[VerifiedContainer]) -> Option<String> {
+/// Which containers are in each network namespace.
+type InNetns<'a> = HashMap<u64, Vec<&'a VerifiedContainer>>;
+
+/// As many names as help; hundreds of a network that they share with the host would be a table that nobody can read.
+const MOST_NAMES: usize = 8;
+
+/// What else uses the same network namespace: `host`, or the names of other containers, and how many more there are.
+fn shares_with(known: &VerifiedContainer, in_netns: &InNetns<'_>) -> Option<String> {
     let netns = known.process.netns_inode?;
-    let host =
-        own_identity(NamespaceKind::Net).ok().filter(|host| host.inode == netns).map(|_| "host".to_owned());
-    let others = containers.iter().filter(|other| {
-        other.process.netns_inode == Some(netns) && other.container.key() != known.container.key()
-    });
-    let names: Vec<String> = host
-        .into_iter()
-        .chain(others.map(|other| format!("{}{}", other.container.name, other.container.of_whom())))
-        .collect();
-    (!names.is_empty()).then(|| names.join(","))
+    let host = own_identity(NamespaceKind::Net).ok().filter(|host| host.inode == netns).map(|_| "host");
+    let all = in_netns.get(&netns).map_or(&[][..], Vec::as_slice);
+    let others = all.iter().filter(|other| other.container.key() != known.container.key());
+    let named = others.take(MOST_NAMES);
+    let names = named.map(|other| format!("{}{}", other.container.name, other.container.of_whom()));
+    let names: Vec<String> = host.map(str::to_owned).into_iter().chain(names).collect();
+    let more = match all.len().saturating_sub(1 + MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!names.is_empty()).then(|| names.join(",") + &more)
 }

@@ -127,6 +127,6 @@ pub fn list<'a>(links: impl Iterator<Item = &'a NetnsLink>, json: bool) -> Resul
             ),
         ]);
     }
-    leave_out(&mut shown, &SPARED);
+    leave_out(&mut shown, &SPARED, None);
     Ok(writeln!(io::stdout(), "{}", shown.trim_fmt())?)
 }

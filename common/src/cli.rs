@@ -34,7 +34,8 @@ TARGET:
 /// the manuals have too.
 pub const DESTS: &str = "\
 DEST:
-  10.1.0.1 fe80::1%eth0 an address
+  10.1.0.1 fe80::1%eth0
+                        an address
   db www.example.com    a name, resolved as in the container
   gateway               the container's default gateway
   docker:db pod:web     another container: a TARGET with its kind

@@ -35,9 +35,14 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 /// What was typed, as an error quotes it: on one line, and no more of it than it takes to recognize it.
 pub fn quotable(text: &str) -> String {
     const LENGTH: usize = 80;
-    match text.char_indices().nth(LENGTH) {
-        Some((end, _)) => format!("{}…", one_line(&text[..end])),
-        None => one_line(text).into_owned(),
+    one_line(&shortened(text, LENGTH)).into_owned()
+}
+
+/// No more of `text` than so many characters.
+pub fn shortened(text: &str, length: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -81,8 +86,9 @@ pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize], w
 }
 
 /// Leaves out `columns` of a table that is wider than its terminal, one after the other, until the rest of
-/// it fits: whole words without them are worth more than all of them in pieces.
-pub fn leave_out(table: &mut Table, columns: &[usize]) {
+/// it fits: whole words without them are worth more than all of them in pieces. The rest is as wide as it is then; one of its
+/// columns, `in_lines`, may be shown in several lines, and is left out too if these had less than [`LEAST`] characters.
+pub fn leave_out(table: &mut Table, columns: &[usize], in_lines: Option<usize>) {
     let Some(limit) = table.width().map(usize::from) else { return };
     let widths: Vec<usize> =
         table.column_max_content_widths().into_iter().map(|content| usize::from(content) + 2).collect();
@@ -91,11 +97,25 @@ pub fn leave_out(table: &mut Table, columns: &[usize]) {
         if width <= limit {
             return;
         }
-        if let Some(column) = table.column_mut(at) {
-            width -= widths[at];
-            column.set_constraint(ColumnConstraint::Hidden);
-        }
+        width -= hide(table, at, &widths);
     }
+    if let Some(at) = in_lines
+        && width > limit
+        && width - widths[at] + LEAST + 2 > limit
+    {
+        hide(table, at, &widths);
+    }
+}
+
+/// Names in shorter lines are letters, one below the other.
+const LEAST: usize = 16;
+
+fn hide(table: &mut Table, at: usize, widths: &[usize]) -> usize {
+    let column = table.column_mut(at);
+    column.map_or(0, |column| {
+        column.set_constraint(ColumnConstraint::Hidden);
+        widths[at]
+    })
 }
 
 /// Whether a terminal would obey `c`, or show others in another order because of it.
@@ -134,13 +154,28 @@ mod tests {
             let mut table = table(["NAME", "IMAGE", "STARTED"], &[], 1);
             table.add_row(["nginx", "docker.io/nginx", "3 minutes ago"]);
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            leave_out(&mut table, &[1, 2]);
+            leave_out(&mut table, &[1, 2], None);
             table.trim_fmt()
         };
         assert_eq!(shown(40), "NAME   IMAGE            STARTED\nnginx  docker.io/nginx  3 minutes ago");
         assert_eq!(shown(39), shown(40));
         assert_eq!(shown(38), "NAME   STARTED\nnginx  3 minutes ago");
         assert_eq!(shown(15), "NAME\nnginx");
+    }
+
+    #[test]
+    fn a_column_that_may_be_in_several_lines_is_not_one_of_letters() {
+        let shown = |width| {
+            let mut table = table(["NAME", "SHARES-WITH"], &[], 1);
+            table.add_row(["nginx", "kubernetes-dashboard,metrics"]);
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            leave_out(&mut table, &[], Some(1));
+            table.trim_fmt()
+        };
+        assert_eq!(shown(37), "NAME   SHARES-WITH\nnginx  kubernetes-dashboard,metrics");
+        assert!(shown(25).lines().count() > 2, "{}", shown(25));
+        assert!(shown(25).contains("SHARES-WITH"));
+        assert_eq!(shown(24), "NAME\nnginx");
     }
 
     #[test]

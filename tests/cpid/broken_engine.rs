@@ -253,21 +253,64 @@ fn the_pid_of_another_container_is_not_believed() {
 #[test]
 fn what_an_engine_says_drives_no_terminal_and_starts_no_line() {
     let lab = need!(Lab::new());
-    let evil = "/evil\x1b[2J\r\ncpid: all is well";
-    let mut stopped = running(0);
-    stopped["Name"] = json!(evil);
-    stopped["State"]["Status"] = json!("exited");
-    stopped["State"]["FinishedAt"] = json!("2024-01-01T00:00:00Z");
-    let ran = cpid(&lab, Answer::json(200, &stopped.to_string())).fails_with(1);
-    assert_eq!(ran.stderr.lines().count(), 2, "one message and one hint in {ran}");
-    ran.clone().stderr_has(r"evil\u{1b}[2J\u{d}\ncpid: all is well is not running");
-    // A hint is there to be pasted: no part of it is the container's to choose.
-    ran.stderr_has(&format!("hint: docker start {}\n", &id_of("web")[..12]));
+    let id = id_of("web");
+    let by_id = |answer: &Value| {
+        let script = Script::new().on("/containers/json", Answer::json(200, &json!([answer]).to_string()));
+        let _engine = script
+            .otherwise(Answer::json(200, &answer.to_string()))
+            .listen_by(lab.command("perl"), lab.path("/run/docker.sock"));
+        let patient = |args: &[&str]| lab.tool("cpid").arg("--engine-timeout=10s").args(args).run();
+        let list = patient(&["--list", "--all"]).ok();
+        (patient(&[&id[..12]]), list)
+    };
+    let long = format!("/{}", "x".repeat(64 << 10));
+    // Escapes and lines, a word that nobody could type, an option, other TARGETs, columns, other directions, and none.
+    let names = [
+        "/evil\x1b[2J\r\ncpid: all is well",
+        &long,
+        "/--rm",
+        "/docker:web",
+        "/pid:1",
+        "/web  docker  0123456789ab  1  running",
+        "/web; reboot",
+        "/w\u{202e}eb\u{2066}",
+        "/",
+        "",
+    ];
+    for name in names {
+        let mut stopped = running(0);
+        (stopped["Name"], stopped["Config"]["Image"]) = (json!(name), json!(name));
+        stopped["State"]["Status"] = json!("exited");
+        stopped["State"]["FinishedAt"] = json!("2024-01-01T00:00:00Z");
+        let (ran, list) = by_id(&stopped);
+        // What is no name of a container is not shown as one: it is called by its ID.
+        let ran = ran.fails_with(1).stdout_is("").stderr_has(&format!("cpid: {id} is not running (exited"));
+        // A hint is there to be pasted: no part of it is the container's to choose.
+        let ran = ran.stderr_has(&format!("hint: docker start {id}\n"));
+        assert_eq!(ran.stderr.lines().count(), 2, "one message and one hint in {ran}");
+        let row = list.stdout.lines().nth(1).unwrap_or_default().to_owned();
+        let list = list.stdout_has(&format!("{id}  docker  {}    -  exited", &id[..12]));
+        assert_eq!((list.stdout.lines().count(), row.len() < 2048), (2, true), "{list}");
+        let driven = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{2066}".contains(c);
+        assert!(!list.stdout.contains(driven), "{list}");
+    }
+    // Nor is one that answers for another.
+    let mut other = running(1);
+    (other["Name"], other["Id"]) = (json!("/db"), json!(id_of("db")));
+    cpid(&lab, Answer::json(200, &other.to_string()))
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has("gave an invalid answer: a container that was not asked for");
 
     let refusal = json!({ "message": "no\x1b[2J\ncpid: all is well" }).to_string();
     let ran = cpid(&lab, Answer::json(403, &refusal)).fails_with(2);
     ran.clone().stderr_has(r"no\u{1b}[2J\ncpid: all is well");
     assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+    for status in [200, 500] {
+        let message = json!({ "message": &long, "Id": &long, "Name": "/web", "State": { "Status": &long } });
+        let ran = cpid(&lab, Answer::json(status, &message.to_string())).fails_with(2).stdout_is("");
+        assert!(ran.stderr.len() < 1000, "{} bytes", ran.stderr.len());
+    }
 }
 
 #[test]

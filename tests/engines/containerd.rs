@@ -273,7 +273,11 @@ fn more_bytes_than_any_engine_writes_are_an_error_in_bounded_time() {
         "seq -f huge%.0f 1000 | while read -r id; do mkdir $id; truncate -s 8M $id/config.json; done";
     host.lab.shell(&format!("mkdir -p {tasks}; cd {tasks}; {sparse}")).run().ok();
     let ran = host.cpid(&["web"]).run().fails_with(2).stdout_is("");
-    ran.stderr_has("config.json: comes after more than any engine writes");
+    // On a busy machine the time for all that is read may be over first.
+    let limits = ["comes after more than any engine writes", "the state of this engine is too large (10s)"];
+    let is_limit =
+        |line: &str| line.contains("config.json: ") && limits.iter().any(|limit| line.contains(limit));
+    assert!(ran.stderr.lines().any(is_limit), "{ran}");
 }
 
 #[test]

@@ -119,6 +119,38 @@ fn a_thousand_calls_while_the_daemon_is_stopped_killed_and_restarted_give_only_r
 }
 
 #[test]
+fn fifty_callers_at_once_while_a_container_is_restarted_get_no_pid_but_its() {
+    let spare = need!(SpareDocker::start());
+    spare.run("web");
+    let first = spare.pid("web");
+    let cpid = spare.tool("cpid").get_args().last().unwrap().to_str().unwrap().to_owned();
+    // The callers are spread over the time that a restart takes; those of the last round have none to look at.
+    let rounds = format!(
+        "call() {{ local pid status=0; pid=$({cpid} --engine-timeout 5s docker:web 2>>\"$0/said\") || status=$?
+            if [ $status = 0 ]; then echo \"answer $pid\"; elif [ $status != 1 ]; then echo \"status $status\"; fi; }}
+         restart() {{ docker -H \"$1\" restart --time 0 web >/dev/null
+            echo \"run $(docker -H \"$1\" inspect --format '{{{{.State.Pid}}}}' web)\"; }}
+         for round in 1 2 3 4 5; do
+             if [ $round = 5 ]; then echo last; else restart \"$1\" & fi
+             for caller in $(seq 50); do (sleep $((caller / 10)).$((caller % 10)) && call) & done; wait
+         done"
+    );
+    let said = spare.shell(&rounds).start().finish_within(as_busy(Duration::from_secs(120))).ok();
+    let lines = |text: &str, what: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.strip_prefix(what)).map(str::to_owned).collect()
+    };
+    let mut runs = lines(&said.stdout, "run ");
+    runs.push(first);
+    let why = spare.shell("sort \"$0/said\" | uniq -c").run().ok();
+    let wrong = |answer: &String| !runs.contains(answer);
+    assert_eq!(runs.len(), 5, "{said}");
+    assert!(!lines(&said.stdout, "answer ").iter().any(wrong), "{said}\n{why}");
+    assert!(lines(&said.stdout, "status ").is_empty(), "{said}\n{why}");
+    let (_, last) = said.stdout.split_once("last\n").unwrap();
+    assert_eq!(lines(last, "answer "), vec![runs[3].clone(); 50], "{why}");
+}
+
+#[test]
 fn a_socket_that_is_not_the_default_one_has_no_state_on_disk() {
     let spare = need!(SpareDocker::start());
     spare.run("web");

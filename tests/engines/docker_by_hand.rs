@@ -143,6 +143,30 @@ fn a_name_that_a_terminal_would_obey_is_made_harmless() {
 }
 
 #[test]
+fn one_of_a_thousand_is_found_and_all_are_listed_in_a_table_that_can_be_read() {
+    let ((_one, one, one_ticks), (_rest, rest, ticks)) = (process(), process());
+    let host = Host::new();
+    for number in 0..1000 {
+        let (pid, ticks) = if number == 500 { (one, one_ticks) } else { (rest, ticks) };
+        host.docker_runs(&format!("{number:064x}"), &format!("web{number}"), pid, ticks);
+    }
+    let ids = [format!("{:064x}", 500), "web500".to_owned()];
+    for target in ids.iter().map(String::as_str) {
+        host.cpid(&[target]).run().ok().stdout_is(&format!("{one}\n")).stderr_is("");
+    }
+    host.cpid(&["web1000"]).run().fails_with(1).stderr_has("no such container");
+    let list = host.cpid(&["--list"]).run().ok().stderr_is("");
+    assert_eq!(list.stdout.lines().count(), 1001);
+    // All of them are in the network of the host.
+    let longest = list.stdout.lines().map(str::len).max();
+    assert!(longest < Some(300), "{longest:?}");
+    list.stdout_has("host,web0,web1,").stdout_has(" and 991 more");
+    let rows = host.cpid(&["--list", "--json"]).run().ok().json();
+    let with = |pid: i32| rows.as_array().unwrap().iter().filter(|row| row["pid"] == pid).count();
+    assert_eq!((with(one), with(rest)), (1, 999));
+}
+
+#[test]
 fn a_directory_full_of_junk_costs_bounded_time() {
     let (_sleep, pid, ticks) = process();
     let host = Host::new();

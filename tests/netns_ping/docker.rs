@@ -6,8 +6,9 @@ use crate::{events, of_kind};
 use support::run::{Ran, Run};
 use support::scratch::unique;
 use support::skip::{Missing, need};
+use support::spare_docker::SpareDocker;
 use support::tools::PATIENT;
-use support::world::World;
+use support::world::{IMAGE, World};
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)
@@ -50,6 +51,31 @@ fn a_container_is_pinged_by_the_name_that_dockers_own_server_knows() {
         .stderr_has("according to its name server 127.0.0.11\n");
     let ran = ping(&world, &[&web.name, &format!("docker:{}", db.name), "gateway", "-c1"]).ok();
     ran.stdout_has(&format!("PING {0} (docker:{0}, {address} on eth0) 56(84) bytes of data.\n", db.name));
+}
+
+/// The name server at 127.0.0.11 is the daemon itself, and is as silent as that is.
+#[test]
+fn a_container_of_a_docker_that_hangs_is_offered_and_pinged() {
+    let spare = need!(SpareDocker::start());
+    let [network, web, db] = ["net-", "web-", "db-"].map(unique);
+    spare.docker(&["network", "create", &network]).ok();
+    for name in [&web, &db] {
+        let words = ["run", "--detach", "--network", &network, "--name", name, IMAGE, "sleep", "infinity"];
+        spare.docker(&words).ok();
+    }
+    let ping = |words: &[&str]| spare.tool("netns-ping").args(words).run();
+    ping(&[PATIENT, &web, &db, "-c1"]).ok().stdout_has(&format!("PING {db} ("));
+    spare.signal("STOP");
+    let ran = ping(&[&web, &db, "-c1"]).fails_with(2);
+    let ran = ran.stderr_has("127.0.0.11 does not answer within ");
+    ran.stderr_has(&format!("hint: netns-ping {web} docker:{db}\n"));
+    let ran = ping(&[&web, &format!("docker:{db}"), "-c1"]).ok();
+    ran.stdout_has(&format!("PING {db} (docker:{db}, "));
+    // There is no such container, and so no such hint.
+    let ran = ping(&[&web, "nobody", "-c1"]).fails_with(2);
+    assert!(!ran.stderr.contains("hint:"), "{ran}");
+    spare.signal("CONT");
+    ping(&[PATIENT, &web, &db, "-c1"]).ok();
 }
 
 #[test]

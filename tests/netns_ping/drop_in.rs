@@ -160,7 +160,7 @@ fn plain_prints_nothing_that_ping_does_not() {
     let ran = cable.ping("--plain -c1 198.18.0.2").ok();
     assert!(!ran.stdout.contains("arp "), "{ran}");
     cable.web.ip("neighbour flush all");
-    cable.ping("-c1 198.18.0.2").ok().stdout_has(" ms (arp 0.");
+    cable.ping("-c1 198.18.0.2").ok().stdout_has(" ms (arp ");
     cable.ping("--plain -c1 gateway").ok().stdout_has("PING gateway (198.18.0.2) 56(84) bytes of data.\n");
     let ran = cable.ping("--plain --arp -c1 198.18.0.2").ok();
     let reply = ran.stdout.lines().nth(1).unwrap();

@@ -6,6 +6,8 @@
 
 mod arp;
 mod crowd;
+mod dns;
+mod dns_server;
 mod docker;
 mod drop_in;
 mod echo;
@@ -25,6 +27,7 @@ mod times;
 mod users;
 mod verdicts;
 mod verdicts_docker;
+mod widths;
 mod words;
 
 use serde_json::Value;

@@ -121,9 +121,9 @@ fn a_long_sweep_shows_how_far_it_is_on_a_terminal_and_takes_that_away() {
     let ran = on_a_terminal("--rate 200 -c1");
     assert!(!ran.stdout.contains('#'), "1.3 seconds are not long: {ran}");
     let ran = on_a_terminal("--rate 100 -c1");
-    let shown: Vec<&str> = ran.stdout.split('\r').filter(|part| part.starts_with('[')).collect();
+    let shown: Vec<&str> = ran.stdout.split('\r').filter_map(|part| part.strip_prefix("\x1b[?7l")).collect();
     assert!(shown.len() > 5 && shown[0].starts_with("[......."), "{ran}");
-    assert!(shown.last().unwrap().contains(" %  1 of 253 answered\x1b[K"), "{ran}");
+    assert!(shown.last().unwrap().contains(" %  1 of 253 answered\x1b[K\x1b[?7h"), "{ran}");
     assert!(ran.stdout.contains("\r\x1b[KADDRESS "), "{ran}");
     assert!(!on_a_terminal("--rate 100 -c1 -q").stdout.contains('#'));
 }
@@ -291,4 +291,62 @@ fn none_is_missed_however_often() {
     );
     let ran = lab.shell(&script).run_within(std::time::Duration::from_secs(600)).ok();
     assert_eq!(ran.text(), format!("{runs} 20 of 253"));
+}
+
+/// arp-scan#5: who looks for a duplicate address in a network looks for that of its own host, too.
+#[test]
+fn a_sweep_tells_that_somebody_else_has_the_containers_own_address() {
+    let lab = need!(Lab::new());
+    let (web, db) = cable(&lab, 24, "0.10");
+    db.ip("address add fd00::10/64 dev eth0 nodad");
+    for dest in ["198.18.0.0/24", "fd00::/120", "fd00::/64"] {
+        let ran = ping_from(&lab, &web, dest).ok();
+        assert!(!ran.stdout.contains("more than one host") && !ran.stderr.contains("has it too"), "{ran}");
+    }
+    db.ip("address add 198.18.0.1/24 dev eth0");
+    db.ip("address add fd00::1/64 dev eth0 nodad");
+    let mac = db.ip("-j link show dev eth0").json()[0]["address"].as_str().unwrap().to_owned();
+    for (own, dest) in [("198.18.0.1", "198.18.0.0/24"), ("fd00::1", "fd00::/120"), ("fd00::1", "fd00::/64")]
+    {
+        web.ip("neighbour flush all");
+        let ran = ping_from(&lab, &web, dest).ok();
+        let row = ran.stdout.lines().find(|line| line.starts_with(&format!("{own} ")));
+        let row = row.unwrap_or_else(|| panic!("{own}: {ran}"));
+        assert!(row.contains(&mac) && row.contains(&format!("pid:{}", db.pid)), "{ran}");
+        ran.stdout_has("; 1 by more than one host\n").stderr_has(&format!(
+            "netns-ping: {own} is an address of pid:{}, and {mac} has it too\n",
+            web.pid
+        ));
+        let found = events(&ping_from(&lab, &web, &format!("--json {dest}")).ok());
+        let other: Vec<_> = found.iter().filter(|event| event["is_own"] == true).collect();
+        assert_eq!(other.len(), 1, "{found:?}");
+        assert_eq!((&other[0]["event"], &other[0]["address"]), (&"duplicate".into(), &own.into()));
+        assert_eq!(other[0]["mac"], mac.as_str(), "{found:?}");
+        assert_eq!(found.last().unwrap()["duplicates"], 1, "{found:?}");
+    }
+    // What is not scanned is not asked for. db answers nobody who calls himself as it does.
+    let ran = ping_from(&lab, &web, "198.18.0.8-12").fails_with(1);
+    assert!(!ran.stderr.contains("has it too"), "{ran}");
+}
+
+/// A container with two links in one network answers on each for the address of the other (ARP flux).
+#[test]
+fn the_containers_own_other_link_is_nobody_else() {
+    let lab = need!(Lab::new());
+    let [web, db] = ["web", "db"].map(|name| lab.container(name, container_options()));
+    lab.shell("ip link add br0 type bridge && ip link set br0 up").run().ok();
+    for (container, link, port) in [(&web, "eth0", "v1"), (&web, "eth1", "v2"), (&db, "eth0", "v3")] {
+        let pid = container.pid;
+        let line = format!(
+            "ip link add {port} master br0 type veth peer name {link} netns {pid} && ip link set {port} up"
+        );
+        lab.shell(&line).run().ok();
+        container.ip(&format!("link set {link} up"));
+    }
+    web.ip("address add 10.40.0.1/24 dev eth0");
+    web.ip("address add 10.40.0.2/24 dev eth1");
+    db.ip("address add 10.40.0.3/24 dev eth0");
+    let ran = ping_from(&lab, &web, "10.40.0.0/24").ok();
+    let ran = ran.stdout_has("1 of 252 answered, ");
+    assert!(!ran.stdout.contains("more than one host") && !ran.stderr.contains("has it too"), "{ran}");
 }

@@ -12,6 +12,7 @@
 //! | [`name_server`] | a name server in a lab that answers every question alike |
 //! | [`run`] | running a program to its end under a time limit, and the assertions on what came of it |
 //! | [`tools`] | the built tools, and the environment in which a test runs them |
+//! | [`terminal`] | what a program shows on a terminal of some width |
 //! | [`until`] | waiting for what sends no event, with a deadline and a name |
 //! | [`skip`] | `need!(…)`: what a test cannot do without, and the record of the tests that were skipped |
 //! | [`tier`] | what only `make test-all` repeats |
@@ -29,6 +30,7 @@ pub mod run;
 pub mod scratch;
 pub mod skip;
 pub mod spare_docker;
+pub mod terminal;
 pub mod tier;
 pub mod tools;
 pub mod until;

@@ -1,74 +1,35 @@
-//! The question to the container's name servers, from its own network: RFC 1035, as resolv.conf(5) has it asked.
-//! Messages are built and read with simple-dns.
+//! The question to the container's name servers, from its own network: RFC 1035, as resolv.conf(5) has it asked, and as
+//! each C library goes on when there is no answer.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use common::packet::random;
 use common::view::CLibrary;
-use simple_dns::rdata::RData;
-use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
+use simple_dns::TYPE;
 
+use super::dns_at_once;
 use super::dns_error::{LookupError, NoAnswer};
+use super::dns_message::{DnsAnswer, MOST_BYTES, number, question, read, together};
+use super::dns_server::{DnsServer, Reached, copy, kinds, not_asked};
 use super::files::{ResolvConf, SearchName};
-use super::tcp;
 use crate::request::Families;
 
-/// RFC 1035, 4.2.1: without EDNS no answer is longer; some are nevertheless.
-const MOST_BYTES: usize = 4096;
-const PORT: u16 = 53;
 /// For one name that is asked for, all servers together. glibc gives two servers as long as they have by default (two times
 /// five seconds each), but a container's resolv.conf may ask for 450 seconds.
 const NAME_TIMEOUT: Duration = Duration::from_secs(10);
 /// For all names of the search list. Of these glibc asks for one more after one without an answer.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How often questions are put one after the other to a server that has answered only one of two.
+const ONE_AFTER_THE_OTHER: usize = 2;
+
 /// Addresses, and the server that said so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsAddresses {
     pub addresses: Vec<IpAddr>,
     pub server: IpAddr,
-}
-
-/// A name server that questions are put to, through a socket in the container's network.
-#[derive(Debug)]
-pub struct DnsServer {
-    pub address: IpAddr,
-    to: SocketAddr,
-    socket: UdpSocket,
-}
-
-/// A server, or why it cannot even be asked.
-pub type Reached = Result<DnsServer, (IpAddr, io::Error)>;
-
-impl DnsServer {
-    /// Opens the socket in the network that this thread is in; `scope` is the index of a link-local server's link.
-    pub fn connect(address: IpAddr, scope: u32) -> io::Result<Self> {
-        let (from, to): (IpAddr, SocketAddr) = match address {
-            IpAddr::V4(address) => (Ipv4Addr::UNSPECIFIED.into(), (address, PORT).into()),
-            IpAddr::V6(address) => {
-                let to = std::net::SocketAddrV6::new(address, PORT, 0, scope);
-                (Ipv6Addr::UNSPECIFIED.into(), to.into())
-            }
-        };
-        let socket = UdpSocket::bind((from, 0))?;
-        socket.connect(to)?;
-        Ok(DnsServer { address, to, socket })
-    }
-}
-
-/// What one server says of one name.
-#[derive(Debug, PartialEq, Eq)]
-enum DnsAnswer {
-    Addresses(Vec<IpAddr>),
-    /// It is there, for something else.
-    NoAddress,
-    /// There is no such name.
-    NoName,
-    /// More than fits into a datagram: addresses of this kind are to be asked for by TCP.
-    Cut(TYPE),
 }
 
 /// Looks `name` up, in the network that this thread is in.
@@ -86,6 +47,10 @@ pub fn look_up(
     while let Some(candidate) = left.pop_front() {
         tried.push(candidate.name.clone());
         let until_here = until.min(Instant::now() + NAME_TIMEOUT);
+        let ask_all = match conf.library {
+            CLibrary::Glibc => one_by_one,
+            CLibrary::Musl => dns_at_once::ask,
+        };
         let answer = ask_all(conf, servers, &candidate.name, families, until_here);
         let outcome = match answer {
             Ok((DnsAnswer::Addresses(addresses), server)) => return Ok(DnsAddresses { addresses, server }),
@@ -177,19 +142,16 @@ fn next(library: CLibrary, outcome: Outcome, is_searched: bool) -> Next {
     }
 }
 
-/// Asks each server in turn, as often as is to be tried; what became of each if none has an answer.
-fn ask_all(
+/// Asks each server in turn, as often as is to be tried; what became of each if none has an answer. As glibc does: send_dg in
+/// res_send.c.
+fn one_by_one(
     conf: &ResolvConf,
     servers: &[Reached],
     name: &str,
     families: Families,
     until: Instant,
 ) -> Result<(DnsAnswer, IpAddr), Vec<(IpAddr, NoAnswer)>> {
-    let address = |server: &Reached| match server {
-        Ok(server) => server.address,
-        Err((address, _)) => *address,
-    };
-    let mut failures: Vec<_> = servers.iter().map(|server| (address(server), NoAnswer::NotAsked)).collect();
+    let mut failures = not_asked(servers);
     let first = if conf.rotate { usize::from(number()) % servers.len().max(1) } else { 0 };
     for _ in 0..conf.attempts {
         for nth in 0..servers.len() {
@@ -200,7 +162,7 @@ fn ask_all(
                 continue;
             }
             match server {
-                Ok(server) => match ask(server, name, families, conf.patience(nth).min(left), conf.library) {
+                Ok(server) => match ask(server, name, families, conf.patience(nth).min(left), until) {
                     Ok(answer) => return Ok((answer, server.address)),
                     Err(why) => *failure = why,
                 },
@@ -211,9 +173,12 @@ fn ask_all(
     Err(failures)
 }
 
-/// The same error, to be told of another name too.
-fn copy(error: &io::Error) -> io::Error {
-    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+/// A question to one server, and what it says.
+struct OpenQuestion {
+    id: u16,
+    kind: TYPE,
+    bytes: Vec<u8>,
+    said: Option<Result<DnsAnswer, NoAnswer>>,
 }
 
 /// Both questions at once, as glibc has it; why there is no answer.
@@ -222,43 +187,34 @@ fn ask(
     name: &str,
     families: Families,
     timeout: Duration,
-    library: CLibrary,
+    until: Instant,
 ) -> Result<DnsAnswer, NoAnswer> {
-    let wanted = [(TYPE::A, families.v4), (TYPE::AAAA, families.v6)];
-    let wanted = wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(kind, _)| kind);
-    let mut open: Vec<(u16, TYPE)> = Vec::new();
-    for kind in wanted {
+    let mut questions = Vec::new();
+    for kind in kinds(families) {
         let id = number();
-        let question = question(id, name, kind).ok_or(NoAnswer::Name)?;
-        server.socket.send(&question)?;
-        open.push((id, kind));
+        let bytes = question(id, name, kind).ok_or(NoAnswer::Name)?;
+        questions.push(OpenQuestion { id, kind, bytes, said: None });
     }
-    let until = Instant::now() + timeout;
-    let (mut answers, mut refused) = (Vec::new(), None);
-    let mut bytes = vec![0; MOST_BYTES];
-    while !open.is_empty() {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+    let exchange = |questions: &mut [OpenQuestion], is_at_once| {
+        exchange(server, name, questions, is_at_once, until.min(Instant::now() + timeout))
+    };
+    exchange(&mut questions, true)?;
+    // Some servers answer only one of two questions that come at the same time (send_dg in res_send.c).
+    for _ in 0..ONE_AFTER_THE_OTHER {
+        let has = |is: fn(&OpenQuestion) -> bool| questions.iter().any(is);
+        let is_half = has(|one| one.said.is_none()) && has(|one| matches!(one.said, Some(Ok(_))));
+        if !is_half || has(|one| matches!(one.said, Some(Ok(DnsAnswer::Addresses(_))))) {
             break;
         }
-        server.socket.set_read_timeout(Some(left))?;
-        match server.socket.recv(&mut bytes) {
-            Ok(length) => match bytes.get(..length).and_then(|bytes| read(bytes, name, &mut open)) {
-                Some(Ok(DnsAnswer::Cut(kind))) => match ask_by_tcp(server, name, kind, until) {
-                    Ok(said) => answers.push(said),
-                    Err(why) => refused = Some(NoAnswer::Tcp(Box::new(why))),
-                },
-                Some(Ok(said)) => answers.push(said),
-                Some(Err(why)) => refused = Some(why),
-                None => {}
-            },
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error.into()),
-        }
+        questions.iter_mut().for_each(|question| question.said = None);
+        exchange(&mut questions, false)?;
     }
-    // name_from_dns in musl's lookup_name.c: both questions are to be answered.
-    if library == CLibrary::Musl && (refused.is_some() || !open.is_empty()) {
-        return Err(refused.unwrap_or(NoAnswer::Timeout(timeout)));
+    let (mut answers, mut refused) = (Vec::new(), None);
+    for said in questions.into_iter().filter_map(|question| question.said) {
+        match said {
+            Ok(said) => answers.push(said),
+            Err(why) => refused = Some(why),
+        }
     }
     // That one of two questions failed matters only if the other one brought nothing.
     match (together(answers), refused) {
@@ -268,125 +224,55 @@ fn ask(
     }
 }
 
-/// The same question, whose answer may be as long as it likes.
-fn ask_by_tcp(server: &DnsServer, name: &str, kind: TYPE, until: Instant) -> Result<DnsAnswer, NoAnswer> {
-    let id = number();
-    let question = question(id, name, kind).ok_or(NoAnswer::Name)?;
-    let bytes = tcp::exchange(server.to, &question, until)?;
-    match read(&bytes, name, &mut vec![(id, kind)]) {
-        None | Some(Ok(DnsAnswer::Cut(_))) => Err(NoAnswer::Unrelated),
-        Some(said) => said,
-    }
-}
-
-fn together(answers: Vec<DnsAnswer>) -> Option<DnsAnswer> {
-    answers.into_iter().reduce(|one, other| match (one, other) {
-        (DnsAnswer::Addresses(one), DnsAnswer::Addresses(other)) => {
-            DnsAnswer::Addresses([one, other].concat())
+/// Sends the questions, at once or each when the one before is answered, and listens until all are answered.
+fn exchange(
+    server: &DnsServer,
+    name: &str,
+    questions: &mut [OpenQuestion],
+    is_at_once: bool,
+    until: Instant,
+) -> Result<(), NoAnswer> {
+    let mut bytes = vec![0; MOST_BYTES];
+    let mut sent = 0;
+    loop {
+        while sent < questions.len() && (is_at_once || questions[..sent].iter().all(|one| one.said.is_some()))
+        {
+            if questions[sent].said.is_none() {
+                server.socket.send(&questions[sent].bytes)?;
+            }
+            sent += 1;
         }
-        (said @ DnsAnswer::Addresses(_), _) | (_, said @ DnsAnswer::Addresses(_)) => said,
-        (DnsAnswer::NoName, DnsAnswer::NoName) => DnsAnswer::NoName,
-        _ => DnsAnswer::NoAddress,
-    })
-}
-
-/// A number that cannot be guessed without seeing the question.
-fn number() -> u16 {
-    random().map(u16::from_ne_bytes).unwrap_or_default()
-}
-
-fn question(id: u16, name: &str, kind: TYPE) -> Option<Vec<u8>> {
-    let mut packet = Packet::new_query(id);
-    packet.set_flags(PacketFlag::RECURSION_DESIRED);
-    packet.questions.push(Question::new(Name::new(name).ok()?, kind.into(), CLASS::IN.into(), false));
-    packet.build_bytes_vec().ok()
-}
-
-/// What an answer to one of the open questions says; `None` for anything else.
-fn read(bytes: &[u8], name: &str, open: &mut Vec<(u16, TYPE)>) -> Option<Result<DnsAnswer, NoAnswer>> {
-    let packet = Packet::parse(bytes).ok()?;
-    let asked = packet.questions.first()?;
-    let is_it = |(id, kind): &(u16, TYPE)| {
-        let same_name = asked.qname.to_string().eq_ignore_ascii_case(name);
-        packet.id() == *id
-            && packet.has_flags(PacketFlag::RESPONSE)
-            && asked.qtype == (*kind).into()
-            && same_name
-    };
-    let (_, kind) = open.remove(open.iter().position(is_it)?);
-    if packet.has_flags(PacketFlag::TRUNCATION) {
-        return Some(Ok(DnsAnswer::Cut(kind)));
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() || questions.iter().all(|question| question.said.is_some()) {
+            return Ok(());
+        }
+        server.socket.set_read_timeout(Some(left))?;
+        let length = match server.socket.recv(&mut bytes) {
+            Ok(length) => length,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let all: Vec<(u16, TYPE)> = questions.iter().map(|question| (question.id, question.kind)).collect();
+        let Some((at, said)) = bytes.get(..length).and_then(|bytes| read(bytes, name, &all)) else {
+            continue;
+        };
+        let question = &mut questions[at];
+        if question.said.is_none() {
+            question.said = Some(match said {
+                Ok(DnsAnswer::Cut) => {
+                    server.ask_by_tcp(name, question.kind, until).map_err(|why| NoAnswer::Tcp(Box::new(why)))
+                }
+                said => said,
+            });
+        }
     }
-    let addresses: Vec<IpAddr> = packet
-        .answers
-        .iter()
-        .filter_map(|record| match &record.rdata {
-            RData::A(a) if kind == TYPE::A => Some(Ipv4Addr::from(a.address).into()),
-            RData::AAAA(aaaa) if kind == TYPE::AAAA => Some(Ipv6Addr::from(aaaa.address).into()),
-            _ => None,
-        })
-        .collect();
-    Some(match packet.rcode() {
-        RCODE::NoError if addresses.is_empty() => Ok(DnsAnswer::NoAddress),
-        RCODE::NoError => Ok(DnsAnswer::Addresses(addresses)),
-        RCODE::NameError => Ok(DnsAnswer::NoName),
-        RCODE::Refused => Err(NoAnswer::Refused),
-        RCODE::ServerFailure => Err(NoAnswer::ServerFailure),
-        other => Err(NoAnswer::Code(other)),
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use simple_dns::ResourceRecord;
-    use simple_dns::rdata::A;
-
     use super::*;
-
-    fn answer(id: u16, name: &str, rcode: RCODE, addresses: &[u32]) -> Vec<u8> {
-        let mut packet = Packet::new_reply(id);
-        *packet.rcode_mut() = rcode;
-        let name = Name::new_unchecked(name);
-        packet.questions.push(Question::new(name.clone(), TYPE::A.into(), CLASS::IN.into(), false));
-        for address in addresses {
-            let data = RData::A(A { address: *address });
-            packet.answers.push(ResourceRecord::new(name.clone(), CLASS::IN, 60, data));
-        }
-        packet.build_bytes_vec().unwrap()
-    }
-
-    #[test]
-    fn only_an_answer_to_our_question_counts() {
-        let mut open = vec![(7, TYPE::A)];
-        assert!(read(&answer(8, "db", RCODE::NoError, &[1]), "db", &mut open).is_none());
-        assert!(read(&answer(7, "evil", RCODE::NoError, &[1]), "db", &mut open).is_none());
-        assert!(read(&question(7, "db", TYPE::A).unwrap(), "db", &mut open).is_none());
-        let said = read(&answer(7, "DB", RCODE::NoError, &[0x0a01_0002]), "db", &mut open).unwrap();
-        assert_eq!(said.unwrap(), DnsAnswer::Addresses(vec!["10.1.0.2".parse().unwrap()]));
-        assert!(open.is_empty());
-    }
-
-    #[test]
-    fn an_answer_that_was_cut_short_is_not_believed() {
-        let mut bytes = answer(7, "db", RCODE::NoError, &[1]);
-        // RFC 1035, 4.1.1: TC
-        bytes[2] |= 2;
-        let said = read(&bytes, "db", &mut vec![(7, TYPE::A)]).unwrap();
-        assert_eq!(said.unwrap(), DnsAnswer::Cut(TYPE::A));
-    }
-
-    #[test]
-    fn no_address_is_not_no_name() {
-        let said = |rcode, addresses: &[u32]| {
-            read(&answer(7, "db", rcode, addresses), "db", &mut vec![(7, TYPE::A)]).unwrap()
-        };
-        assert_eq!(said(RCODE::NoError, &[]).unwrap(), DnsAnswer::NoAddress);
-        assert_eq!(said(RCODE::NameError, &[]).unwrap(), DnsAnswer::NoName);
-        assert_eq!(said(RCODE::ServerFailure, &[]).unwrap_err().to_string(), "fails (SERVFAIL)");
-        assert_eq!(together(vec![DnsAnswer::NoName, DnsAnswer::NoAddress]), Some(DnsAnswer::NoAddress));
-        assert_eq!(together(vec![]), None);
-    }
 
     /// moby/moby#45553 is about this difference.
     #[test]
@@ -400,20 +286,5 @@ mod tests {
         assert_eq!(nexts(CLibrary::Glibc, true), [goes, goes, goes, ends, as_it_is]);
         assert_eq!(nexts(CLibrary::Glibc, false), [goes; 5]);
         assert_eq!(nexts(CLibrary::Musl, true), [goes, ends, ends, ends, ends]);
-    }
-
-    proptest! {
-        #[test]
-        fn no_answer_makes_it_panic(
-            random: Vec<u8>,
-            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
-        ) {
-            let _ = read(&random, "db", &mut vec![(7, TYPE::A)]);
-            let mut bytes = answer(7, "db", RCODE::NoError, &[1, 2]);
-            for (at, value) in changes {
-                *at.get_mut(&mut bytes) = value;
-            }
-            let _ = read(&bytes, "db", &mut vec![(7, TYPE::A)]);
-        }
     }
 }

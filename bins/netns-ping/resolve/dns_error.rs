@@ -66,6 +66,9 @@ pub enum NoAnswer {
     /// It answers another question.
     #[error("answers another question")]
     Unrelated,
+    /// It answers the question, and what it says is no DNS message.
+    #[error("sends an answer that cannot be read")]
+    Damaged,
     /// REFUSED.
     #[error("refuses to answer")]
     Refused,

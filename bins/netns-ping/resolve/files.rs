@@ -10,6 +10,8 @@ const MOST_SERVERS: usize = 3;
 const MOST_NDOTS: usize = 15;
 /// The longest name in DNS, as it is typed.
 const MOST_BYTES: usize = 253;
+/// resolvconf.c: `char line[256]`, with a line feed and a zero.
+const MUSL_LINE_BYTES: usize = 254;
 /// No resolver tries more: each costs a question to each server.
 const MOST_DOMAINS: usize = 32;
 
@@ -55,7 +57,10 @@ impl ResolvConf {
             rotate: false,
             library,
         };
-        for line in String::from_utf8_lossy(bytes).lines() {
+        let text = String::from_utf8_lossy(bytes);
+        // Neither takes a line that begins with a space, and musl none that its buffer does not hold (resolvconf.c).
+        let longest = if library == CLibrary::Musl { MUSL_LINE_BYTES } else { usize::MAX };
+        for line in text.lines().filter(|line| line.len() <= longest && !line.starts_with([' ', '\t'])) {
             let mut words = line.split_ascii_whitespace();
             match words.next() {
                 Some("nameserver") => conf.servers.extend(words.next().and_then(server)),
@@ -85,7 +90,8 @@ impl ResolvConf {
             CLibrary::Musl => (60, 10),
         };
         let Some((name, number)) = option.split_once(':') else { return };
-        let Ok(number) = number.parse::<u32>() else { return };
+        let digits = number.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        let Ok(number) = digits.parse::<u32>() else { return };
         match name {
             "ndots" => self.ndots = (number as usize).min(MOST_NDOTS),
             "timeout" => self.timeout = Duration::from_secs(u64::from(number).clamp(1, most_seconds)),
@@ -118,17 +124,15 @@ impl ResolvConf {
         candidates
     }
 
-    /// How long a server has to answer, the `nth` of all, each time that it is asked.
+    /// How long glibc lets a server answer, the `nth` of all, each time that it is asked. send_dg in res_send.c: twice as long
+    /// for each further one, shared among all.
     pub fn patience(&self, nth: usize) -> Duration {
-        match self.library {
-            // send_dg in glibc's res_send.c: twice as long for each further one, shared among all.
-            CLibrary::Glibc if nth > 0 => {
+        match nth {
+            0 => self.timeout,
+            _ => {
                 let seconds = (self.timeout.as_secs() << nth) / self.servers.len().max(1) as u64;
                 Duration::from_secs(seconds.max(1))
             }
-            CLibrary::Glibc => self.timeout,
-            // res_msend.c: the time is that of all attempts together.
-            CLibrary::Musl => self.timeout / self.attempts,
         }
     }
 }

@@ -3,7 +3,10 @@
 mod container;
 pub mod destination;
 mod dns;
+mod dns_at_once;
 mod dns_error;
+mod dns_message;
+mod dns_server;
 mod files;
 mod names;
 mod routes;

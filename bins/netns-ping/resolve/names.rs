@@ -11,7 +11,8 @@ use common::target::{HostName, Target};
 use common::view::{CLibrary, KnownLibrary, Resolver, ViewError};
 
 use super::destination::AddressSource;
-use super::dns::{self, DnsServer, Reached};
+use super::dns;
+use super::dns_server::{DnsServer, Reached};
 use super::files::{NameSource, NameSourceKind, ResolvConf, in_hosts, name_sources};
 use super::routes::ContainerRoutes;
 use crate::network::netns::TargetNetns;

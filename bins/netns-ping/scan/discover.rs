@@ -17,10 +17,9 @@ use common::packet::wait_for;
 use nix::errno::Errno;
 
 use super::results::ScanResults;
+use super::socket::NO_ADDRESS;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
 
-/// These probes are for no address of the scan.
-const NO_ADDRESS: u32 = u32::MAX;
 /// After each request, if nothing answers; answers come within milliseconds.
 const TIMEOUT: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_millis(20);

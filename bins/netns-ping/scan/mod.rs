@@ -15,6 +15,7 @@ mod schedule;
 mod socket;
 mod task;
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use common::failure::{Failure, Status, report_all};
@@ -35,7 +36,7 @@ use report::Report;
 use results::ScanResults;
 use run::ScanRun;
 use socket::ScanSocket;
-use task::ScanTask;
+use task::{OwnAddresses, ScanTask};
 
 /// Asks for all of them.
 pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
@@ -65,7 +66,8 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
     let is_whole = failures.is_empty();
     report_all(TOOL, failures);
     let mut results = ScanResults::default();
-    let opener = Opener { inside: &inside, links: &links, net: &net, holders: &holders, request };
+    let scanned = blocks.iter().map(|(block, _)| *block).collect();
+    let opener = Opener { inside: &inside, links: &links, net: &net, holders: &holders, scanned, request };
     let tasks = opener.tasks(groups, &mut results)?;
     let signals = ProbeSignals::block()?;
     let report = Report::new(&inside.name, blocks, &holders, request);
@@ -92,6 +94,8 @@ struct Opener<'a> {
     links: &'a ContainerLinks,
     net: &'a ContainerRoutes,
     holders: &'a MacHolders,
+    /// All that was typed.
+    scanned: Vec<Block>,
     request: &'a ScanRequest,
 }
 
@@ -115,20 +119,32 @@ impl Opener<'_> {
                     all.extend(self.holders.addresses().filter(|address| network.contains(*address)));
                     all.retain(|address| self.links.own(*address).is_none());
                     let blocks = all.into_iter().map(|address| Block::new(address, address)).collect();
+                    let own = self.own(&via, IpFamily::V6);
                     let socket = ScanSocket::Ask(socket, via);
-                    tasks.push(ScanTask::new(socket, AddressSet::of(blocks), on_link));
+                    tasks.push(ScanTask::new(socket, AddressSet::of(blocks), own, on_link));
                 }
             }
         }
         for ((family, via), blocks) in asked {
+            let own = self.own(&via, family);
             let socket = ScanSocket::Ask(self.ask_socket(&via, family, ident)?, via);
-            tasks.push(ScanTask::new(socket, AddressSet::of(blocks), on_link));
+            tasks.push(ScanTask::new(socket, AddressSet::of(blocks), own, on_link));
         }
         for (family, blocks) in echoed {
             let socket = ScanSocket::Echo(self.echo_socket(family, ident)?, 0);
-            tasks.push(ScanTask::new(socket, AddressSet::of(blocks), self.request.beyond));
+            let own = OwnAddresses::default();
+            tasks.push(ScanTask::new(socket, AddressSet::of(blocks), own, self.request.beyond));
         }
         Ok(tasks)
+    }
+
+    /// Its own addresses on that link, of those that are scanned.
+    fn own(&self, via: &NeighbourLink, family: IpFamily) -> OwnAddresses {
+        let own = self.links.addresses.iter().filter(|own| own.index == via.index).map(|own| own.address);
+        let is_scanned = |address: &IpAddr| self.scanned.iter().any(|block| block.contains(*address));
+        let addresses =
+            own.filter(|address| IpFamily::of(*address) == family && is_scanned(address)).collect();
+        OwnAddresses { addresses, macs: self.links.links.iter().filter_map(|link| link.mac).collect() }
     }
 
     fn ask_socket(

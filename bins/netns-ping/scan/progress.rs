@@ -36,7 +36,10 @@ impl ProgressBar {
         self.is_shown = true;
         let full = (share * WIDTH as f64) as usize;
         let bar = "#".repeat(full.min(WIDTH));
-        let _ = write!(io::stderr(), "\r[{bar:.<WIDTH$}] {:>3.0} %  {what}\x1b[K", share * 100.0);
+        // DECAWM: what does not fit into the line is cut off, for a carriage return comes back to the start of its last line only.
+        let percent = share * 100.0;
+        let line = format!("\r\x1b[?7l[{bar:.<WIDTH$}] {percent:>3.0} %  {what}\x1b[K\x1b[?7h");
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 
     /// Takes it away, so that what follows has the line for itself.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common::failure::{Failure, say};
-use common::output::table;
+use common::output::{leave_out, table};
 use common::packet::neighbour::Claim;
 use serde::Serialize;
 
@@ -16,6 +16,9 @@ use crate::report::event::{Event, EventKind, EventTime};
 use crate::report::{Ms, micros, remarks};
 use crate::request::ScanRequest;
 use crate::tool::TOOL;
+
+/// On a terminal with fewer columns there is no room for WHO beside what is not broken up.
+const NARROW: u16 = 60;
 
 /// Where it goes.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ struct ReplyEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     sender_mac: Option<String>,
     rtt_us: f64,
+    /// Whether the address is one of the container's own.
+    is_own: bool,
     holders: Vec<MacHolder>,
 }
 
@@ -77,17 +82,18 @@ impl<'a> Report<'a> {
         Event { event, stamp: EventTime::now(), from: self.from, dest, address, what }.print()
     }
 
-    /// Addresses that several hosts have. Several links of one host of this machine are no duplicate (ARP flux).
+    /// Addresses that several hosts have, the container among them. Several links of one host of this machine are no
+    /// duplicate (ARP flux).
     fn duplicates(&self, results: &ScanResults) -> usize {
         let is_one_host = |replies: &[ScanReply]| {
             let claims: Option<Vec<Claim>> = replies.iter().map(|reply| reply.claim).collect();
             claims.is_some_and(|claims| self.holders.one_host(&claims).is_some())
         };
-        results.several().filter(|replies| !is_one_host(replies)).count()
+        results.several().filter(|replies| !is_one_host(replies)).count() + results.conflicts.len()
     }
 
     /// Programs are told at once.
-    pub fn reply(&self, NewReply { address, reply, kind }: &NewReply) -> Result<(), Failure> {
+    pub fn reply(&self, NewReply { address, reply, kind, is_own }: &NewReply) -> Result<(), Failure> {
         if !self.json {
             return Ok(());
         }
@@ -96,7 +102,7 @@ impl<'a> Report<'a> {
         let other = reply.claim.filter(|claim| claim.sender != claim.mac);
         let sender_mac = other.map(|claim| claim.sender.to_string());
         let holders = self.holders(*address, reply);
-        let what = ReplyEvent { mac, sender_mac, rtt_us: micros(reply.took), holders };
+        let what = ReplyEvent { mac, sender_mac, rtt_us: micros(reply.took), is_own: *is_own, holders };
         self.event(event, Some(*address), what)
     }
 
@@ -119,7 +125,7 @@ impl<'a> Report<'a> {
             return self.event(EventKind::Summary, None, summary);
         }
         let mut out = io::stdout();
-        if !self.quiet && answered > 0 {
+        if !self.quiet && (answered > 0 || !results.conflicts.is_empty()) {
             writeln!(out, "{}\n", self.table(results))?;
         }
         let packets = totals.packets_sent;
@@ -145,7 +151,9 @@ impl<'a> Report<'a> {
 
     fn table(&self, results: &ScanResults) -> String {
         let mut table = table(["ADDRESS", "MAC", "RTT", "WHO"], &[2], 3);
-        for (address, replies) in &results.addresses {
+        let mut all: Vec<_> = results.addresses.iter().chain(&results.conflicts).collect();
+        all.sort_by_key(|(address, _)| *address);
+        for (address, replies) in all {
             for reply in replies {
                 let mac = reply.claim.map_or_else(|| "-".to_owned(), |claim| claim.mac.to_string());
                 let took = format!("{} ms", Ms(reply.took));
@@ -157,10 +165,19 @@ impl<'a> Report<'a> {
                 table.add_row([address.to_string(), mac, took, who]);
             }
         }
+        if table.width().is_some_and(|columns| columns < NARROW) {
+            leave_out(&mut table, &[2, 3], None);
+        }
         table.trim_fmt()
     }
 
     fn remarks(&self, totals: &ScanTotals, results: &ScanResults) {
+        for (address, replies) in &results.conflicts {
+            let macs: Vec<String> =
+                replies.iter().filter_map(|reply| Some(reply.claim?.mac.to_string())).collect();
+            let (from, macs) = (self.from, macs.join(", "));
+            say(TOOL, format_args!("{address} is an address of {from}, and {macs} has it too"));
+        }
         for (words, count) in &results.errors {
             say(TOOL, format_args!("{words} ({count} times)"));
         }

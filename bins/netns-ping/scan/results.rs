@@ -26,6 +26,8 @@ pub struct NewReply {
     pub address: IpAddr,
     pub reply: ScanReply,
     pub kind: ReplyKind,
+    /// Whether the address is one of the container's own.
+    pub is_own: bool,
 }
 
 /// What all parts of a scan have done.
@@ -47,6 +49,8 @@ pub struct ScanTotals {
 pub struct ScanResults {
     /// By address; of each, no two with the same MAC.
     pub addresses: BTreeMap<IpAddr, Vec<ScanReply>>,
+    /// Of others, for the container's own addresses: as above.
+    pub conflicts: BTreeMap<IpAddr, Vec<ScanReply>>,
     /// Answers for addresses that have several already.
     pub more_replies: u64,
     /// Answers for addresses that were not asked for.
@@ -73,17 +77,15 @@ pub enum ReplyKind {
 impl ScanResults {
     /// An answer has come, for an address that was asked for.
     pub fn heard(&mut self, address: IpAddr, reply: ScanReply) -> ReplyKind {
-        let mac = |reply: &ScanReply| reply.claim.map(|claim| claim.mac);
-        let replies = self.addresses.entry(address).or_default();
-        if replies.iter().any(|known| mac(known) == mac(&reply)) {
-            return ReplyKind::Known;
+        keep(self.addresses.entry(address).or_default(), reply, &mut self.more_replies)
+    }
+
+    /// Somebody else has an address of the container's own.
+    pub fn conflict(&mut self, address: IpAddr, reply: ScanReply) -> ReplyKind {
+        match keep(self.conflicts.entry(address).or_default(), reply, &mut self.more_replies) {
+            ReplyKind::New => ReplyKind::Another,
+            kind => kind,
         }
-        if replies.len() == MOST_REPLIES {
-            self.more_replies += 1;
-            return ReplyKind::Known;
-        }
-        replies.push(reply);
-        if replies.len() == 1 { ReplyKind::New } else { ReplyKind::Another }
     }
 
     /// A frame that is no answer has come.
@@ -104,6 +106,20 @@ impl ScanResults {
     pub fn several(&self) -> impl Iterator<Item = &[ScanReply]> {
         self.addresses.values().filter(|replies| replies.len() > 1).map(Vec::as_slice)
     }
+}
+
+/// Keeps an answer, if its MAC is a new one.
+fn keep(replies: &mut Vec<ScanReply>, reply: ScanReply, more: &mut u64) -> ReplyKind {
+    let mac = |reply: &ScanReply| reply.claim.map(|claim| claim.mac);
+    if replies.iter().any(|known| mac(known) == mac(&reply)) {
+        return ReplyKind::Known;
+    }
+    if replies.len() == MOST_REPLIES {
+        *more += 1;
+        return ReplyKind::Known;
+    }
+    replies.push(reply);
+    if replies.len() == 1 { ReplyKind::New } else { ReplyKind::Another }
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ impl<'a> ScanRun<'a> {
         }
         self.report.end(&totals, &self.results, took)?;
         let broken = self.tasks.into_iter().filter_map(|task| task.broken);
-        Ok((!self.results.addresses.is_empty(), broken.collect()))
+        let has_answers = !self.results.addresses.is_empty() || !self.results.conflicts.is_empty();
+        Ok((has_answers, broken.collect()))
     }
 }
 

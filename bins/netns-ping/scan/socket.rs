@@ -7,11 +7,14 @@ use std::time::Duration;
 use common::failure::Failure;
 use common::packet::IpFamily;
 use common::packet::icmp::{EchoSocket, IcmpError, TxEvent, describe};
-use common::packet::neighbour::{Claim, NeighbourSocket};
+use common::packet::neighbour::{Claim, NeighbourSocket, ProbeSender};
 use nix::errno::Errno;
 
 use super::results::ScanResults;
 use crate::network::neighbours::NeighbourLink;
+
+/// The number of probes that are for no address of the scan.
+pub const NO_ADDRESS: u32 = u32::MAX;
 
 /// How addresses are asked for.
 #[derive(Debug)]
@@ -62,6 +65,17 @@ impl ScanSocket {
                     }
                 }
             }
+        }
+    }
+
+    /// Asks for addresses of the container's own, so that whoever else has one of them answers. The requests change no
+    /// neighbour table: RFC 5227, RFC 4862. Beyond a router nobody is asked.
+    pub fn probe(&mut self, own: &[IpAddr]) {
+        if let ScanSocket::Ask(socket, via) = self {
+            let sender = ProbeSender { mac: via.sender.mac, address: None };
+            let requests: Vec<_> = own.iter().map(|address| (NO_ADDRESS, sender.request(*address))).collect();
+            // Whether the link is down is found out with the other requests.
+            let _ = socket.send(&requests);
         }
     }
 

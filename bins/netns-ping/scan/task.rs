@@ -1,10 +1,12 @@
 //! A part of a scan: the addresses that are asked for through one socket, at a rate, each several times.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use common::failure::Failure;
 use common::packet::realtime_now;
+use common::target::Mac;
 
 use super::address_set::AddressSet;
 use super::rate::{BURST, RateLimit};
@@ -13,11 +15,22 @@ use super::schedule::{Micros, NextProbes, RetrySchedule};
 use super::socket::{ScanArrival, ScanSocket};
 use crate::request::ScanConfig;
 
+/// The container's own addresses in what is scanned through one socket: somebody else may have them too.
+#[derive(Debug, Default)]
+pub struct OwnAddresses {
+    pub addresses: Vec<IpAddr>,
+    /// Of all its links: it answers for its own addresses on others of them, too.
+    pub macs: Vec<Mac>,
+}
+
 /// One part.
 #[derive(Debug)]
 pub struct ScanTask {
     socket: ScanSocket,
     addresses: AddressSet,
+    own: OwnAddresses,
+    /// When own addresses were asked for: first at the beginning, and again after the others.
+    own_asked: Vec<Micros>,
     schedule: RetrySchedule,
     rate: RateLimit,
     config: ScanConfig,
@@ -36,18 +49,22 @@ pub struct ScanTask {
 /// An address that has not answered yet is asked for again after so long at least.
 const LEAST_GAP: Duration = Duration::from_millis(10);
 const MOST_GAP: Duration = Duration::from_millis(100);
+/// Once more for the case that a packet is lost.
+const OWN_PROBES: usize = 2;
 /// When the link's queue is full.
 const QUEUE_FULL: Duration = Duration::from_millis(1);
 /// Nothing leaves it any more, if it has been full for so long.
 const QUEUE_STUCK: Duration = Duration::from_secs(2);
 
 impl ScanTask {
-    pub fn new(socket: ScanSocket, addresses: AddressSet, config: ScanConfig) -> Self {
+    pub fn new(socket: ScanSocket, addresses: AddressSet, own: OwnAddresses, config: ScanConfig) -> Self {
         let now = Instant::now();
         let size = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
         ScanTask {
             socket,
             addresses,
+            own,
+            own_asked: Vec::new(),
             schedule: RetrySchedule::new(size, config.tries),
             rate: RateLimit::new(config.rate, now),
             config,
@@ -106,6 +123,9 @@ impl ScanTask {
                 return Some(self.rate.next());
             }
             let at = since(self.epoch, realtime_now());
+            if self.own_asked.is_empty() {
+                self.probe_own(at);
+            }
             match self.schedule.next(allowance.min(BURST as usize), at, self.gap()) {
                 NextProbes::Send(numbers) => match self.send(&numbers) {
                     Ok(0) => {
@@ -124,10 +144,22 @@ impl ScanTask {
                     }
                     Err(failure) => self.broken = Some(failure),
                 },
-                NextProbes::Wait(left) => return Some(now + left),
+                NextProbes::Wait(left) => {
+                    self.probe_own(at);
+                    return Some(now + left);
+                }
                 NextProbes::Nothing if self.packets_sent == 0 => return None,
                 NextProbes::Nothing => return Some(self.silent_at()).filter(|at| *at > now),
             }
+        }
+    }
+
+    /// Asks for the own addresses, unless that was done twice.
+    fn probe_own(&mut self, at: Micros) {
+        if self.own_asked.len() < OWN_PROBES && !self.own.addresses.is_empty() {
+            self.socket.probe(&self.own.addresses);
+            self.packets_sent += self.own.addresses.len() as u64;
+            self.own_asked.push(at);
         }
     }
 
@@ -166,6 +198,10 @@ impl ScanTask {
         let arrivals = self.socket.receive(size, results, left);
         let mut new = Vec::new();
         for arrival in arrivals {
+            if self.own.addresses.contains(&arrival.address) {
+                new.extend(self.conflict(arrival, results));
+                continue;
+            }
             let Some(took) = self.answered(&arrival) else {
                 results.strays += 1;
                 continue;
@@ -174,10 +210,21 @@ impl ScanTask {
             let reply = ScanReply { claim, took };
             let kind = results.heard(address, reply.clone());
             if kind != ReplyKind::Known {
-                new.push(NewReply { address, reply, kind });
+                new.push(NewReply { address, reply, kind, is_own: false });
             }
         }
         new
+    }
+
+    /// An answer for an address of the container's own, if it is somebody else's.
+    fn conflict(&self, arrival: ScanArrival, results: &mut ScanResults) -> Option<NewReply> {
+        let claim = arrival.claim.filter(|claim| !self.own.macs.contains(&claim.mac))?;
+        let at = since(self.epoch, arrival.at.unwrap_or_else(realtime_now));
+        let asked = self.own_asked.iter().rev().find(|asked| **asked <= at)?;
+        let took = Duration::from_micros(at.saturating_sub(*asked).into());
+        let reply = ScanReply { claim: Some(claim), took };
+        let kind = results.conflict(arrival.address, reply.clone());
+        (kind != ReplyKind::Known).then_some(NewReply { address: arrival.address, reply, kind, is_own: true })
     }
 
     /// How long it took; `None` for what answers no probe.

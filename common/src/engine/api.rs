@@ -27,10 +27,13 @@ use nix::unistd::{Gid, Group, Pid, Uid};
 use connection::{ConnectError, SentQuestion, Unheard};
 use fields::{InspectedFields, InspectedNetwork, ListedFields};
 
+use super::error::LONGEST_WORDS;
+use super::state;
 use super::{
     AnswerTimeout, Container, ContainerNetwork, ContainerSource, ContainerState, EngineError, EngineName,
     Proof,
 };
+use crate::output::shortened;
 use crate::target::Name;
 
 /// The question about one container, on its way to the engine.
@@ -60,7 +63,7 @@ impl Api {
     /// `Refused` with status 404 when there is none, with another when there are several; `Nonsense` when the state of it is
     /// a word that we do not know.
     pub(super) fn inspect(&self, name: &str) -> Result<Container, EngineError> {
-        self.inspected(self.send_inspect(name)?)
+        self.inspected(name, self.send_inspect(name)?)
     }
 
     /// All containers, running or not, whose ID begins with `prefix`.
@@ -118,13 +121,17 @@ impl Api {
         })
     }
 
-    /// The answer to what was sent.
+    /// The answer to what was sent about `name`.
     ///
     /// # Errors
     /// As [`Api::inspect`].
-    pub(super) fn inspected(&self, sent: SentInspect) -> Result<Container, EngineError> {
+    pub(super) fn inspected(&self, name: &str, sent: SentInspect) -> Result<Container, EngineError> {
         let (answer, claimed_by) = self.answer(sent)?;
-        self.container(answer, claimed_by)
+        let container = self.container(answer, claimed_by)?;
+        match container.name == name || container.id.starts_with(name) {
+            true => Ok(container),
+            false => Err(self.nonsense(&"a container that was not asked for")),
+        }
     }
 
     /// Asks one thing of the engine; also returns the user that makes the claims.
@@ -177,6 +184,7 @@ impl Api {
         let answer = answer.map_err(|_elapsed| self.slow())?.map_err(|error| match error {
             Bollard::RequestTimeoutError => self.slow(),
             Bollard::DockerResponseServerError { status_code, message } => {
+                let message = shortened(&message, LONGEST_WORDS).into_owned();
                 EngineError::Refused { engine: self.engine, status: status_code, message }
             }
             // bollard passes it off as its own: the chain of causes begins behind it.
@@ -200,7 +208,7 @@ impl Api {
         let started_at = state.started_at.as_deref().and_then(time);
         Ok(Container {
             engine: self.engine,
-            id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,
+            id: answer.id.filter(|id| state::is_id(id)).ok_or_else(|| missing("ID"))?,
             name: answer.name.ok_or_else(|| missing("name"))?.trim_start_matches('/').to_owned(),
             pid,
             exit_code: state.exit_code.filter(|_| status.has_ended()),
@@ -238,7 +246,8 @@ impl Api {
     }
 
     fn nonsense(&self, what: &dyn Display) -> EngineError {
-        EngineError::Nonsense { engine: self.engine, socket: self.socket.clone(), what: what.to_string() }
+        let what = shortened(&what.to_string(), LONGEST_WORDS).into_owned();
+        EngineError::Nonsense { engine: self.engine, socket: self.socket.clone(), what }
     }
 }
 

@@ -180,7 +180,7 @@ impl<D: DiskState> ApiOrDisk<D> {
 
     fn find_by_api(&self, api: &Api, name: &Name) -> Result<EngineAnswer, EngineError> {
         let inspected = match self.sent.take() {
-            Some(sent) => sent.and_then(|sent| api.inspected(sent)),
+            Some(sent) => sent.and_then(|sent| api.inspected(name.as_str(), sent)),
             None => api.inspect(name.as_str()),
         };
         match known(inspected) {

@@ -17,8 +17,9 @@ use super::{EngineError, budget};
 
 /// Of a database that changes each time, it cannot be told what is in it.
 const MOST_ATTEMPTS: usize = 100;
-/// All that is read for one question. containerd needs some hundred bytes for each of its containers that are not images.
-const MOST_BYTES: usize = 64 << 20;
+/// All that is read for one question, and all that is kept of it: elements of a damaged page can share their bytes, so that
+/// what is copied is counted too. A container of containerd needs the pages that its OCI specification is in, some 20 KiB.
+const MOST_BYTES: usize = 128 << 20;
 /// With a page of 4 KiB, more than a hundred branches each: no file is so large.
 const MOST_LEVELS: usize = 16;
 /// What bbolt may have taken for the size of a page, if the first meta page does not tell.
@@ -76,8 +77,15 @@ pub(super) enum BoltValue {
     Bucket(Bucket),
 }
 
-/// Is shown a key and what it has, and says whether it wants more.
-type EachKey<'a> = dyn FnMut(&[u8], BoltValue) -> Result<bool, BoltError> + 'a;
+/// A key and what it has, as they are in the file.
+struct Element<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+    is_bucket: bool,
+}
+
+/// Is shown an element, and says whether it wants more.
+type EachElement<'a> = dyn FnMut(&Element<'_>) -> Result<bool, BoltError> + 'a;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Meta {
@@ -135,41 +143,74 @@ impl BoltSnapshot<'_> {
     /// # Errors
     /// Of a damaged file.
     pub(super) fn get(&self, bucket: &Bucket, key: &[u8]) -> Result<Option<BoltValue>, BoltError> {
-        let mut found = None;
-        self.each_from(bucket, key, &mut |other, value| {
-            if other == key {
-                found = Some(value);
+        let [found] = self.get_all(bucket, [key])?;
+        Ok(found)
+    }
+
+    /// What each of `keys`, which are in their order, has in `bucket`: all of them at the cost of one.
+    ///
+    /// # Errors
+    /// Of a damaged file.
+    pub(super) fn get_all<const N: usize>(
+        &self,
+        bucket: &Bucket,
+        keys: [&[u8]; N],
+    ) -> Result<[Option<BoltValue>; N], BoltError> {
+        let mut found = [const { None }; N];
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(found) };
+        self.each_from(bucket, first, &mut |element| {
+            if let Some(at) = keys.iter().position(|key| *key == element.key) {
+                found[at] = Some(self.copied(element)?);
             }
-            Ok(false)
+            Ok(element.key < *last)
         })?;
         Ok(found)
     }
 
-    /// The keys in `bucket` that begin with `prefix`, in their order.
+    /// The keys in `bucket` that begin with `prefix`, in their order, and what they have.
     ///
     /// # Errors
     /// Of a damaged file.
-    pub(super) fn keys(&self, bucket: &Bucket, prefix: &[u8]) -> Result<Vec<Vec<u8>>, BoltError> {
-        let mut keys = Vec::new();
-        self.each_from(bucket, prefix, &mut |key, _| {
-            let fits = key.starts_with(prefix);
+    pub(super) fn entries(
+        &self,
+        bucket: &Bucket,
+        prefix: &[u8],
+    ) -> Result<Vec<(Vec<u8>, BoltValue)>, BoltError> {
+        let mut entries = Vec::new();
+        self.each_from(bucket, prefix, &mut |element| {
+            let fits = element.key.starts_with(prefix);
             if fits {
-                keys.push(key.to_vec());
+                self.spend(ELEMENT + element.key.len())?;
+                entries.push((element.key.to_vec(), self.copied(element)?));
             }
             Ok(fits)
         })?;
-        Ok(keys)
+        Ok(entries)
     }
 
-    /// Shows `each` the keys from `first` on, until it has seen enough.
-    fn each_from(&self, bucket: &Bucket, first: &[u8], each: &mut EachKey<'_>) -> Result<(), BoltError> {
+    fn copied(&self, element: &Element<'_>) -> Result<BoltValue, BoltError> {
+        self.spend(element.value.len())?;
+        match element.is_bucket {
+            true => Bucket::of(element.value).map(BoltValue::Bucket),
+            false => Ok(BoltValue::Bytes(element.value.to_vec())),
+        }
+    }
+
+    /// Shows `each` the elements from the key `first` on, until it has seen enough.
+    fn each_from(&self, bucket: &Bucket, first: &[u8], each: &mut EachElement<'_>) -> Result<(), BoltError> {
         match bucket {
             Bucket::Tree(page) => self.walk(*page, first, 0, each).map(drop),
             Bucket::Inline(page) => Page(page).leaves(first, each).map(drop),
         }
     }
 
-    fn walk(&self, page: u64, first: &[u8], level: usize, each: &mut EachKey<'_>) -> Result<bool, BoltError> {
+    fn walk(
+        &self,
+        page: u64,
+        first: &[u8],
+        level: usize,
+        each: &mut EachElement<'_>,
+    ) -> Result<bool, BoltError> {
         if level == MOST_LEVELS {
             return Err(BoltError::Damaged("its pages lead nowhere"));
         }
@@ -208,9 +249,14 @@ impl BoltSnapshot<'_> {
         Ok(bytes)
     }
 
+    fn spend(&self, bytes: usize) -> Result<(), BoltError> {
+        self.left.set(self.left.get().checked_sub(bytes).ok_or(BoltError::TooLarge)?);
+        Ok(())
+    }
+
     fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, BoltError> {
         let length = usize::try_from(length).map_err(|_| BoltError::TooLarge)?;
-        self.left.set(self.left.get().checked_sub(length).ok_or(BoltError::TooLarge)?);
+        self.spend(length)?;
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, offset).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => BoltError::Damaged("it has been cut off"),
@@ -232,8 +278,8 @@ impl Page<'_> {
         Ok(usize::from(u16::from_ne_bytes(number_at(self.0, 10)?)))
     }
 
-    /// Shows `each` the keys of a leaf from `first` on; returns whether it wants more.
-    fn leaves(&self, first: &[u8], each: &mut EachKey<'_>) -> Result<bool, BoltError> {
+    /// Shows `each` the elements of a leaf from the key `first` on; returns whether it wants more.
+    fn leaves(&self, first: &[u8], each: &mut EachElement<'_>) -> Result<bool, BoltError> {
         if self.flags()? != LEAF {
             return Err(BoltError::Damaged("a bucket is of another kind"));
         }
@@ -246,12 +292,7 @@ impl Page<'_> {
             }
             let value = self.part(start + key_length, value_length)?;
             let is_bucket = u32::from_ne_bytes(number_at(self.0, at)?) & IS_BUCKET != 0;
-            let value = if is_bucket {
-                BoltValue::Bucket(Bucket::of(value)?)
-            } else {
-                BoltValue::Bytes(value.to_vec())
-            };
-            if !each(key, value)? {
+            if !each(&Element { key, value, is_bucket })? {
                 return Ok(false);
             }
         }

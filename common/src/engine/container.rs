@@ -9,8 +9,11 @@ use serde::{Serialize, Serializer};
 
 use super::state;
 use crate::hint::Hint;
-use crate::output::one_line;
+use crate::output::{one_line, quotable, shortened};
 use crate::target::{EngineName, Name, UserWord};
+
+/// A registry, a repository, a tag and a digest have less.
+const LONGEST_IMAGE: usize = 512;
 
 /// A container as its engine describes it: the same object in every tool's JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -158,6 +161,19 @@ impl Container {
         }
     }
 
+    /// With words that can be shown and typed. An engine, and who writes its files, may say anything: a name that is none would
+    /// be text of a stranger's in tables and messages, and one that people paste. Such a container is called by its ID.
+    #[must_use]
+    pub(super) fn presentable(mut self) -> Self {
+        let is_name = |word: &str| word.parse::<Name>().is_ok();
+        if !is_name(&self.name) {
+            self.name = if is_name(&self.id) { self.id.clone() } else { quotable(&self.name) };
+        }
+        self.pod = self.pod.filter(|pod| is_name(&pod.name) && is_name(&pod.namespace));
+        self.image = self.image.map(|image| shortened(&image, LONGEST_IMAGE).into_owned());
+        self
+    }
+
     /// What it is if its process is gone, whatever its engine or its state on disk still says. How and when this run ended is
     /// not known.
     #[must_use]
@@ -263,7 +279,12 @@ impl Container {
     pub fn is_same_as(&self, other: &Container) -> bool {
         let same_word = self.id == other.id && self.proof.claimed_by == other.proof.claimed_by;
         let same_process = self.pid.is_some() && self.pid == other.pid;
-        same_word && (state::is_id(&self.id) || same_process)
+        same_word && (self.has_unique_id() || same_process)
+    }
+
+    /// Whether its engine makes IDs at random, so that no two containers have the same one.
+    pub(crate) fn has_unique_id(&self) -> bool {
+        state::is_id(&self.id)
     }
 
     /// What no other container of this host has, although one user may give theirs the ID of another's.

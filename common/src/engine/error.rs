@@ -9,6 +9,9 @@ use crate::failure::{Failure, Status, with_sudo};
 use crate::output::one_line;
 use crate::target::EngineName;
 
+/// As much of an engine's own words, or of those in its files, as an error quotes.
+pub(super) const LONGEST_WORDS: usize = 300;
+
 /// Why an engine could not be asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {

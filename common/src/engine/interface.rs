@@ -108,6 +108,12 @@ impl EngineAnswer {
         }
     }
 
+    /// With words that can be shown.
+    pub(super) fn presentable(mut self) -> Self {
+        self.containers = self.containers.into_iter().map(Container::presentable).collect();
+        self
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.containers.is_empty() && self.doubts.is_empty()
     }

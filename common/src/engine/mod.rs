@@ -139,7 +139,7 @@ fn boxed<E: Engine + 'static>(engines: impl IntoIterator<Item = E>) -> Vec<Box<d
     engines.into_iter().map(|engine| Box::new(Bounded(engine)) as Box<dyn Engine>).collect()
 }
 
-/// An engine of which no more is read than may be, for each question.
+/// An engine of which no more is read than may be, for each question, and whose words are such as can be shown.
 struct Bounded<E>(E);
 
 impl<E: Engine> Engine for Bounded<E> {
@@ -148,19 +148,19 @@ impl<E: Engine> Engine for Bounded<E> {
     }
 
     fn send(&self, asked: &ContainerQuery<'_>) -> bool {
-        self.0.send(asked)
+        budget::within(|| Ok(self.0.send(asked))).unwrap_or(false)
     }
 
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
-        budget::within(|| self.0.find(asked))
+        budget::within(|| self.0.find(asked)).map(EngineAnswer::presentable)
     }
 
     fn find_idle(&self, asked: Option<&ContainerQuery<'_>>) -> Result<EngineAnswer, EngineError> {
-        budget::within(|| self.0.find_idle(asked))
+        budget::within(|| self.0.find_idle(asked)).map(EngineAnswer::presentable)
     }
 
     fn list(&self) -> Result<EngineAnswer, EngineError> {
-        budget::within(|| self.0.list())
+        budget::within(|| self.0.list()).map(EngineAnswer::presentable)
     }
 
     fn events(&self) -> Option<OwnedFd> {

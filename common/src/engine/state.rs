@@ -17,14 +17,16 @@ use nix::unistd::{Uid, geteuid};
 use rustix::fs::Dir;
 use serde::de::DeserializeOwned;
 
+use super::error::LONGEST_WORDS;
 use super::{EngineError, budget};
+use crate::output::shortened;
 use crate::target::Name;
 
 /// No engine writes a state file near this size.
 pub(super) const MOST_BYTES: u64 = 8 << 20;
 
 /// No host runs near this many containers of one engine.
-const MOST_ENTRIES: usize = 100_000;
+pub(super) const MOST_ENTRIES: usize = 100_000;
 
 /// What a stat shows of a file whose owner has no number in our user namespace (user_namespaces(7)).
 const UNMAPPED: u32 = 65534;
@@ -233,7 +235,8 @@ pub(super) fn words(directory: &StatePath) -> Result<Vec<Name>, EngineError> {
 
 /// A file that is wrong, and why.
 pub(super) fn wrong(file: &StatePath, what: impl fmt::Display) -> EngineError {
-    EngineError::File { file: file.path.clone(), what: what.to_string() }
+    let what = shortened(&what.to_string(), LONGEST_WORDS).into_owned();
+    EngineError::File { file: file.path.clone(), what }
 }
 
 /// Whether `bytes` hold `word` anywhere: a cheap look before an expensive parse.

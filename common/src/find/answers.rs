@@ -2,6 +2,8 @@
 //! count; a claim of another user counts only if root's engines certainly have no such container. So no user can replace,
 //! hide, or make ambiguous what root's engines claim.
 
+use std::collections::HashMap;
+
 use nix::unistd::geteuid;
 
 use crate::engine::{
@@ -117,8 +119,16 @@ impl EngineAnswers {
     }
 
     pub(super) fn add(&mut self, containers: Vec<Container>) {
+        // Of one ID there are few, whatever a user has made up.
+        let word = |container: &Container| (container.proof.claimed_by, container.id.clone());
+        let mut known: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, hit) in self.hits.iter().enumerate() {
+            known.entry(word(hit)).or_default().push(at);
+        }
         for container in containers {
-            if !self.hits.iter().any(|hit| hit.is_same_as(&container)) {
+            let same = known.entry(word(&container)).or_default();
+            if !same.iter().any(|at| self.hits[*at].is_same_as(&container)) {
+                same.push(self.hits.len());
                 self.hits.push(container);
             }
         }

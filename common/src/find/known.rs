@@ -1,6 +1,8 @@
 //! What is known of containers: each as its engine describes it, with what the kernel says of its first
 //! process. All of the host, or the one that a process belongs to.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::answers::{EngineAnswers, ask, find_idle, is_others};
@@ -109,8 +111,11 @@ pub fn list_with_idle(
     let mut listing = list(engine, session)?;
     for engines in [engines(engine, session), engines_of_others(engine, session)] {
         let idle = find_idle(&engines, None);
+        let word = |container: &Container| (container.proof.claimed_by, container.id.clone());
+        let mut known: HashSet<_> = listing.containers.iter().map(|known| word(&known.container)).collect();
         for container in idle.hits {
-            if !listing.containers.iter().any(|known| known.container.is_same_as(&container)) {
+            // One without a process is the same as another only by an ID that no other has.
+            if known.insert(word(&container)) || !container.has_unique_id() {
                 listing.containers.push(VerifiedContainer { container, process: ProcessInodes::default() });
             }
         }

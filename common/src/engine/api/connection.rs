@@ -233,3 +233,46 @@ impl AsyncWrite for Limited {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+
+    use bollard::query_parameters::InspectContainerOptions;
+
+    use super::*;
+
+    /// A question to something that answers at once, and says so before the answer is read.
+    fn asked(socket: &Path, left: Duration) -> SentQuestion<String> {
+        let listener = UnixListener::bind(socket).unwrap();
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).unwrap() > 0);
+            let body = r#"{"Id":"web"}"#;
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+            stream
+        });
+        let sent = SentQuestion::send(socket, left, async |docker| {
+            let answer = docker.inspect_container("web", None::<InspectContainerOptions>).await?;
+            Ok(answer.id.unwrap_or_default())
+        });
+        // It has been written, and the connection stays as long as the other end has it.
+        std::mem::forget(answering.join().unwrap());
+        sent.unwrap_or_else(|_| panic!("not sent"))
+    }
+
+    #[test]
+    fn an_answer_that_came_while_the_caller_did_something_else_is_not_late() {
+        let socket = std::env::temp_dir().join(format!("netns-toolbox-{}-late", std::process::id()));
+        let _ = fs::remove_file(&socket);
+        let left = Duration::from_secs(2);
+        let sent = asked(&socket, left);
+        fs::remove_file(&socket).unwrap();
+        std::thread::sleep(left);
+        let (answer, heard) = sent.answer();
+        assert!(matches!(answer, Ok(Ok(id)) if id == "web"));
+        assert!(heard.is_some_and(|heard| heard.speaker.is_ok()));
+    }
+}

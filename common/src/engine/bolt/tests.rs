@@ -43,8 +43,8 @@ impl Database {
                     None => return Ok(vec![]),
                 }
             }
-            let keys = snapshot.keys(&bucket, prefix.as_bytes())?;
-            Ok(keys.into_iter().map(|key| String::from_utf8_lossy(&key).into_owned()).collect())
+            let entries = snapshot.entries(&bucket, prefix.as_bytes())?;
+            Ok(entries.into_iter().map(|(key, _)| String::from_utf8_lossy(&key).into_owned()).collect())
         })
     }
 }
@@ -146,6 +146,15 @@ fn keys_are_found_in_trees_and_in_values() {
         snapshot.get(&all, b"web-2")
     });
     assert!(matches!(value, Ok(Some(Some(BoltValue::Bytes(value)))) if value.len() == SIZE));
+    let several = read(&database.path(), |snapshot| {
+        let all = snapshot.bucket(&snapshot.root(), b"all")?.unwrap();
+        snapshot.get_all(&all, [b"db", b"none", b"web-1", b"zz"])
+    });
+    let several = several.unwrap().unwrap().map(|value| match value {
+        Some(BoltValue::Bytes(bytes)) => String::from_utf8(bytes).unwrap(),
+        other => format!("{other:?}"),
+    });
+    assert_eq!(several.join(" "), "1 None 2 4");
 }
 
 #[test]
@@ -172,7 +181,11 @@ fn what_a_daemon_writes_meanwhile_is_read_again() {
     let times = Cell::new(0);
     let found = read(&database.path(), |snapshot| {
         times.set(times.get() + 1);
-        let before = snapshot.keys(&snapshot.root(), b"")?;
+        let keys = || {
+            let entries = snapshot.entries(&snapshot.root(), b"")?;
+            Ok::<Vec<Vec<u8>>, BoltError>(entries.into_iter().map(|(key, _)| key).collect())
+        };
+        let before = keys()?;
         if times.get() == 1 {
             // Two transactions later the pages of this one are used again.
             let mut pages = pages();
@@ -180,7 +193,7 @@ fn what_a_daemon_writes_meanwhile_is_read_again() {
             pages[2] = leaf(2, &[("garbage", bytes(""), false)]);
             database.write(&pages);
         }
-        let after = snapshot.keys(&snapshot.root(), b"")?;
+        let after = keys()?;
         Ok((before, after))
     });
     let keys = [b"db".to_vec(), b"web-1".to_vec()].to_vec();
@@ -222,4 +235,24 @@ fn no_damage_is_a_panic_or_without_end() {
     circle[3] = branch(3, &[("a", 3), ("b", 3)]);
     database.write(&circle);
     assert!(database.keys(&["all"], "").is_err());
+}
+
+/// Elements of a leaf that is as large as a page can be, all of the same bytes of it.
+#[test]
+fn elements_that_share_their_bytes_cost_no_more_than_a_file_of_that_size() {
+    let count = usize::from(u16::MAX);
+    let length = 4 << 20;
+    let mut leaf = page(2, LEAF, count, length / SIZE - 1);
+    for index in 0..count {
+        let position = (count - index) * ELEMENT;
+        let rest = length - PAGE_HEADER - count * ELEMENT;
+        for small in [1, position, rest / 2, rest - rest / 2] {
+            leaf.extend(u32::try_from(small).unwrap().to_ne_bytes());
+        }
+    }
+    leaf.resize(length, 0);
+    let pages = u64::try_from(2 + length / SIZE).unwrap();
+    let database = Database::of("shared", &[meta(0, 2, pages, 1), meta(1, 2, pages, 0), leaf]);
+    let error = database.keys(&[], "").unwrap_err().to_string();
+    assert!(error.ends_with("is larger than any daemon's"), "{error}");
 }

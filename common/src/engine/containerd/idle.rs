@@ -5,12 +5,14 @@
 //! buckets `v1`, the namespace, `containers` and the ID, and in that one a bucket `labels`. Those of Kubernetes' containers
 //! are CRI's (`internal/cri/labels/labels.go`); a sandbox of it without a task has ended.
 
+use std::collections::HashMap;
+
 use nix::unistd::geteuid;
 
 use super::super::bolt::{self, BoltError, BoltSnapshot, BoltValue, Bucket};
 use super::super::engine_dirs::{EngineDirs, rooted};
 use super::super::session::SocketMemory;
-use super::super::state::StatePath;
+use super::super::state::{self, StatePath};
 use super::super::{Container, ContainerQuery, ContainerState, EngineAnswer, EngineError, EngineName, Pod};
 use super::places::{KUBERNETES, config_behind, is_dockers};
 
@@ -20,6 +22,9 @@ const DATABASE: &str = "io.containerd.metadata.v1.bolt/meta.db";
 const USUAL: [&str; 4] =
     ["containerd", "rancher/k3s/agent/containerd", "k0s/containerd", "docker/containerd/daemon"];
 const MICROK8S: &str = "/var/snap/microk8s/common/var/lib/containerd";
+
+/// Of a container of Kubernetes: whether it is a `sandbox` or a `container`, and which pod it is of. In their order.
+const LABELS: [&str; 3] = ["io.cri-containerd.kind", "io.kubernetes.pod.name", "io.kubernetes.pod.namespace"];
 
 /// What the database has of a container.
 struct DatabaseContainer {
@@ -31,6 +36,9 @@ struct DatabaseContainer {
     /// As Go's `time.MarshalBinary` writes it: a version, then seconds and nanoseconds, which are in order as bytes.
     created: Vec<u8>,
 }
+
+/// What a pod is called, and in which namespace, if that is known.
+type PodKey = (String, Option<String>);
 
 /// The containers without a task that `asked` means, or all; `has_task` tells which have one.
 pub(super) fn find(
@@ -85,18 +93,21 @@ fn stored(
     };
     let mut found = Vec::new();
     // Beside the namespaces there is the key `version`, which is no bucket.
-    for namespace in snapshot.keys(&all, within.unwrap_or_default().as_bytes())? {
+    for (namespace, inside) in snapshot.entries(&all, within.unwrap_or_default().as_bytes())? {
         let namespace = String::from_utf8_lossy(&namespace).into_owned();
         if !within.map_or(!is_dockers(&namespace), |within| within == namespace) {
             continue;
         }
-        let Some(inside) = snapshot.bucket(&all, namespace.as_bytes())? else { continue };
+        let BoltValue::Bucket(inside) = inside else { continue };
         let Some(containers) = snapshot.bucket(&inside, b"containers")? else { continue };
-        for id in snapshot.keys(&containers, prefix.as_bytes())? {
-            let Some(container) = snapshot.bucket(&containers, &id)? else { continue };
+        for (id, container) in snapshot.entries(&containers, prefix.as_bytes())? {
+            let BoltValue::Bucket(container) = container else { continue };
             let one = DatabaseContainer::of(snapshot, &id, &container)?;
             if asked.is_none_or(|asked| one.is_meant(asked)) {
                 found.push(one);
+            }
+            if found.len() > state::MOST_ENTRIES {
+                return Err(BoltError::TooLarge);
             }
         }
     }
@@ -104,38 +115,35 @@ fn stored(
 }
 
 /// Of each pod the last sandbox: Kubernetes makes a pod's sandbox again, and the old one stays for a while.
-fn newest(stored: Vec<DatabaseContainer>) -> Vec<DatabaseContainer> {
-    let pod = |one: &DatabaseContainer| (one.pod.clone(), one.namespace.clone());
-    let last: Vec<bool> = stored
-        .iter()
-        .map(|one| {
-            one.pod.is_none()
-                || !stored.iter().any(|other| pod(other) == pod(one) && other.created > one.created)
-        })
-        .collect();
-    stored.into_iter().zip(last).filter_map(|(one, is_last)| is_last.then_some(one)).collect()
+fn newest(mut stored: Vec<DatabaseContainer>) -> Vec<DatabaseContainer> {
+    let mut last: HashMap<PodKey, Vec<u8>> = HashMap::new();
+    for (pod, one) in stored.iter().filter_map(|one| Some((one.pod_key()?, one))) {
+        let created = last.entry(pod).or_default();
+        *created = std::mem::take(created).max(one.created.clone());
+    }
+    stored.retain(|one| one.pod_key().is_none_or(|pod| last.get(&pod) == Some(&one.created)));
+    stored
 }
 
 impl DatabaseContainer {
     fn of(snapshot: &BoltSnapshot<'_>, id: &[u8], container: &Bucket) -> Result<Self, BoltError> {
-        let bytes = |bucket: &Bucket, key: &str| {
-            Ok::<_, BoltError>(match snapshot.get(bucket, key.as_bytes())? {
-                Some(BoltValue::Bytes(bytes)) => Some(bytes),
-                _ => None,
-            })
+        let bytes = |value: Option<BoltValue>| match value {
+            Some(BoltValue::Bytes(bytes)) => Some(bytes),
+            _ => None,
         };
-        let labels = snapshot.bucket(container, b"labels")?;
-        let label = |key: &str| {
-            let value = labels.as_ref().map(|labels| bytes(labels, key)).transpose()?.flatten();
-            Ok::<_, BoltError>(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+        let [created, labels] = snapshot.get_all(container, [b"createdat", b"labels"])?;
+        let labels = match labels {
+            Some(BoltValue::Bucket(labels)) => snapshot.get_all(&labels, LABELS.map(str::as_bytes))?,
+            _ => [const { None }; LABELS.len()],
         };
-        Ok(DatabaseContainer {
-            id: String::from_utf8_lossy(id).into_owned(),
-            kind: label("io.cri-containerd.kind")?,
-            pod: label("io.kubernetes.pod.name")?,
-            namespace: label("io.kubernetes.pod.namespace")?,
-            created: bytes(container, "createdat")?.unwrap_or_default(),
-        })
+        let text = |value| bytes(value).map(|value| String::from_utf8_lossy(&value).into_owned());
+        let [kind, pod, namespace] = labels.map(text);
+        let id = String::from_utf8_lossy(id).into_owned();
+        Ok(DatabaseContainer { id, kind, pod, namespace, created: bytes(created).unwrap_or_default() })
+    }
+
+    fn pod_key(&self) -> Option<PodKey> {
+        Some((self.pod.clone()?, self.namespace.clone()))
     }
 
     fn is_sandbox(&self) -> bool {

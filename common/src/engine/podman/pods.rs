@@ -3,6 +3,8 @@
 //! pod keeps its name for ever, and no other has its ID, so that an entry which the database has deleted does no harm:
 //! nothing of such a pod runs.
 
+use std::collections::HashSet;
+
 use memchr::memmem;
 
 use super::super::EngineError;
@@ -59,15 +61,15 @@ pub(super) fn members(
         for key in ["pod", pod, "containers"] {
             match snapshot.bucket(&bucket, key.as_bytes())? {
                 Some(inner) => bucket = inner,
-                None => return Ok(vec![]),
+                None => return Ok(HashSet::new()),
             }
         }
-        snapshot.keys(&bucket, b"")
+        Ok(snapshot.entries(&bucket, b"")?.into_iter().map(|(key, _)| key).collect())
     })?;
     let (in_bolt, pod) = (in_bolt.unwrap_or_default(), pod.to_owned());
     Ok(move |id: &str, name: &str| {
         let row = format!("{id}{name}{pod}");
-        in_bolt.iter().any(|key| key == id.as_bytes()) || memmem::find(&rows, row.as_bytes()).is_some()
+        in_bolt.contains(id.as_bytes()) || memmem::find(&rows, row.as_bytes()).is_some()
     })
 }
 
