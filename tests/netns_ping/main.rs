@@ -26,6 +26,7 @@ mod sweep;
 mod times;
 mod users;
 mod verdicts;
+mod verdicts_docker;
 mod widths;
 mod words;
 
