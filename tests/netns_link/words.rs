@@ -94,7 +94,7 @@ fn what_has_no_name_of_its_own_must_be_given_one() {
 }
 
 #[test]
-fn a_name_that_only_an_engine_would_give_is_not_made_a_path() {
+fn an_answer_about_another_container_is_not_believed_and_its_name_not_made_a_path() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
     let lie = serde_json::json!({
@@ -105,7 +105,13 @@ fn a_name_that_only_an_engine_would_give_is_not_made_a_path() {
     let script = support::fake_engine::Script::new().otherwise(answer);
     let _engine = script.listen(lab.path("/run/docker.sock"));
     let before = everything(&lab);
-    netns_link(&lab, &["web"]).fails_with(2).stdout_is("").stderr_has("hint: netns-link web --as NAME\n");
+    for words in [&["web"][..], &["web", "--as", "web"]] {
+        let refused = netns_link(&lab, words).fails_with(2).stdout_is("");
+        refused.stderr_has("gave an invalid answer: a container that was not asked for");
+    }
     assert_eq!(everything(&lab), before);
-    netns_link(&lab, &["web", "--as", "web"]).ok();
+    // Asked for by its ID, it is called by that.
+    let id = fake_docker::id_of("web");
+    netns_link(&lab, &[&id]).ok();
+    assert!(lab.path(&format!("/run/netns/{id}")).exists());
 }

@@ -195,7 +195,7 @@ fn two_links_of_one_host_are_no_duplicate() {
     ran.stdout_has(&format!("  {}  eth0, which does not have the address\n", upper_mac(&db)))
         .stdout_has("  eth1, which has the address\n");
     let events = crate::events(&ping_from(&lab, &web, "--arp -c1 --json 10.40.0.33").ok());
-    let summary = events.last().unwrap();
+    let summary = events.iter().find(|event| event["event"] == "summary").unwrap();
     assert_eq!((&summary["is_duplicate"], &summary["links_of_one_host"]), (&false.into(), &2.into()));
     let ran = ping_from(&lab, &web, "10.40.0.32/31").ok();
     assert!(!ran.stdout.contains("by more than one host"), "{ran}");
