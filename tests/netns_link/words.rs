@@ -113,5 +113,5 @@ fn an_answer_about_another_container_is_not_believed_and_its_name_not_made_a_pat
     // Asked for by its ID, it is called by that.
     let id = fake_docker::id_of("web");
     netns_link(&lab, &[&id]).ok();
-    assert!(lab.path(&format!("/run/netns/{id}")).exists());
+    assert!(lab.path(format!("/run/netns/{id}")).exists());
 }
