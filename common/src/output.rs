@@ -87,7 +87,7 @@ pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize], w
 
 /// Leaves out `columns` of a table that is wider than its terminal, one after the other, until the rest of
 /// it fits: whole words without them are worth more than all of them in pieces. The rest is as wide as it is then; one of its
-/// columns, `in_lines`, may be shown in several lines, and is left out too if these had less than [`LEAST`] characters.
+/// columns, `in_lines`, may be shown in several lines, and is left out too if these had less than 16 characters.
 pub fn leave_out(table: &mut Table, columns: &[usize], in_lines: Option<usize>) {
     let Some(limit) = table.width().map(usize::from) else { return };
     let widths: Vec<usize> =
