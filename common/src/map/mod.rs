@@ -11,6 +11,7 @@
 mod entries;
 mod entry;
 mod error;
+mod host_map;
 mod matching;
 mod mounts;
 mod owners;
@@ -21,6 +22,9 @@ mod zone;
 
 pub use entry::MapEntry;
 pub use error::MapError;
+pub use host_map::{
+    AttachedProgram, HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns, NetnsHolder,
+};
 pub use owners::{OwnerNetns, Owners, owners_of_ip, owners_of_mac, owners_of_peer};
 pub use unseen::Unseen;
 pub use walk::{Visit, Walk, walk};
