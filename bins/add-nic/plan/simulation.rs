@@ -293,25 +293,8 @@ impl NetnsState {
 }
 
 fn new_link(index: u32, name: &IfName, mac: Option<Mac>, kind: &str, mtu_bytes: u32) -> Link {
-    Link {
-        index,
-        name: name.as_str().into(),
-        mac,
-        permanent_mac: None,
-        kind: Some(kind.to_owned()),
-        mtu_bytes,
-        flags: 0,
-        operstate: OperState::Up,
-        master: None,
-        port_state: None,
-        spanning_tree: false,
-        vlan_filtering: None,
-        vlan: None,
-        alias: None,
-        group: 0,
-        link: None,
-        link_netnsid: None,
-    }
+    let (name, kind) = (name.as_str().into(), Some(kind.to_owned()));
+    Link { name, mac, kind, mtu_bytes, operstate: OperState::Up, ..Link::plain(index) }
 }
 
 fn as_rule(rule: &SourceRule) -> Rule {

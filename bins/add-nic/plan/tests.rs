@@ -15,23 +15,13 @@ use crate::plan::routes;
 
 fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
     Link {
-        index,
         name: name.into(),
         mac: format!("02:00:00:00:00:{index:02x}").parse().ok(),
-        permanent_mac: None,
         kind: kind.map(str::to_owned),
         mtu_bytes: 1500,
         flags: IFF_UP,
         operstate: OperState::Up,
-        master: None,
-        port_state: None,
-        spanning_tree: false,
-        vlan_filtering: None,
-        vlan: None,
-        alias: None,
-        group: 0,
-        link: None,
-        link_netnsid: None,
+        ..Link::plain(index)
     }
 }
 

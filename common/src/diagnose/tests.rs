@@ -22,25 +22,8 @@ fn mac(word: &str) -> Mac {
 }
 
 pub(super) fn link(index: u32, name: &str, flags: u32) -> Link {
-    Link {
-        index,
-        name: name.into(),
-        mac: None,
-        permanent_mac: None,
-        kind: Some("veth".to_owned()),
-        mtu_bytes: 1500,
-        flags,
-        operstate: OperState::Up,
-        master: None,
-        port_state: None,
-        spanning_tree: false,
-        vlan_filtering: None,
-        vlan: None,
-        alias: None,
-        group: 0,
-        link: None,
-        link_netnsid: None,
-    }
+    let kind = Some("veth".to_owned());
+    Link { name: name.into(), kind, mtu_bytes: 1500, flags, operstate: OperState::Up, ..Link::plain(index) }
 }
 
 fn neighbour(address: &str, state: u16) -> Neighbour {

@@ -99,23 +99,14 @@ pub(super) mod tests {
 
     pub fn veth(index: u32, link: Option<u32>, link_netnsid: Option<i32>) -> Link {
         Link {
-            index,
             name: format!("veth{index}").into(),
             mac: Some(Mac([2, 0, 0, 0, 0, index as u8])),
-            permanent_mac: None,
             kind: Some("veth".to_owned()),
             mtu_bytes: 1500,
-            flags: 0,
             operstate: OperState::Up,
-            master: None,
-            port_state: None,
-            spanning_tree: false,
-            vlan_filtering: None,
-            vlan: None,
-            alias: None,
-            group: 0,
             link,
             link_netnsid,
+            ..Link::plain(index)
         }
     }
 

@@ -153,6 +153,29 @@ impl From<u8> for OperState {
 }
 
 impl Link {
+    /// One of which only the index is known: without a name, of no kind, down. For planned links and tests, which set what they need.
+    pub fn plain(index: u32) -> Self {
+        Link {
+            index,
+            name: OsString::new(),
+            mac: None,
+            permanent_mac: None,
+            kind: None,
+            mtu_bytes: 0,
+            flags: 0,
+            operstate: OperState::Unknown,
+            master: None,
+            port_state: None,
+            spanning_tree: false,
+            vlan_filtering: None,
+            vlan: None,
+            alias: None,
+            group: 0,
+            link: None,
+            link_netnsid: None,
+        }
+    }
+
     /// Whether it is to carry packets: what `ip link set up` sets.
     pub fn is_set_up(&self) -> bool {
         self.flags & libc::IFF_UP.cast_unsigned() != 0
@@ -188,25 +211,7 @@ impl Link {
     pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
         let (index, flags) = (u32_at(payload, 4), u32_at(payload, 8));
         let (index, flags) = (index.ok_or(Malformed::Short)?, flags.ok_or(Malformed::Short)?);
-        let mut link = Link {
-            index,
-            name: OsString::new(),
-            mac: None,
-            permanent_mac: None,
-            kind: None,
-            mtu_bytes: 0,
-            flags,
-            operstate: OperState::Unknown,
-            master: None,
-            port_state: None,
-            spanning_tree: false,
-            vlan_filtering: None,
-            vlan: None,
-            alias: None,
-            group: 0,
-            link: None,
-            link_netnsid: None,
-        };
+        let mut link = Link { flags, ..Link::plain(index) };
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             let (kind, value) = attribute?;
             match kind {
