@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     contest::{ROWS, Row},
-    trouble::Trouble,
+    error::BenchError,
 };
 
 /// Measures our tools and those people use today, alternately and on the same work.
@@ -70,10 +70,10 @@ pub(crate) struct Wanted {
 pub(crate) const BIN_DIR: &str = "NETNS_TOOLBOX_BIN";
 
 impl Wanted {
-    pub(crate) fn rows(&self) -> Result<Vec<&'static Row>, Trouble> {
+    pub(crate) fn rows(&self) -> Result<Vec<&'static Row>, BenchError> {
         let names = || ROWS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
         if let Some(unknown) = self.only.iter().find(|only| ROWS.iter().all(|row| row.name != **only)) {
-            return Err(Trouble::NoSuchRow(unknown.clone(), names()));
+            return Err(BenchError::NoSuchRow(unknown.clone(), names()));
         }
         let wanted = |row: &&Row| self.only.is_empty() || self.only.iter().any(|only| only == row.name);
         Ok(ROWS.iter().filter(wanted).collect())

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use crate::{
     contest::CROWD,
+    error::BenchError,
     fixture::{Fixture, LIFETIME_S},
     program::answer,
-    trouble::Trouble,
 };
 
 /// How many xargs(1) starts or removes at a time: the daemon works on several at once.
@@ -26,8 +26,8 @@ impl Crowd {
     }
 
     /// Starts them, if they are not there yet.
-    pub(crate) fn gather(&mut self, fixture: &Fixture, image: &str) -> Result<(), Trouble> {
-        let name = fixture.container.as_ref().map_err(|why| Trouble::NoContainer(why.clone()))?;
+    pub(crate) fn gather(&mut self, fixture: &Fixture, image: &str) -> Result<(), BenchError> {
+        let name = fixture.container.as_ref().map_err(|why| BenchError::NoContainer(why.clone()))?;
         if !self.is_there {
             let run = "seq \"$1\" | xargs $2 -I@ docker run --detach --rm --network=none --label \"$3=$4\" \
                        --name \"$4-@\" \"$5\" sleep \"$6\"";
@@ -40,13 +40,13 @@ impl Crowd {
 }
 
 /// Removes those of the crowd around the container `name`; there may be none.
-pub(crate) fn disperse(name: &str) -> Result<(), Trouble> {
+pub(crate) fn disperse(name: &str) -> Result<(), BenchError> {
     // Again, as long as there are any: where the start of them was broken off, some come late.
     let remove = "while ids=$(docker ps --all --quiet --filter \"label=$1=$2\"); [ -n \"$ids\" ]; do \
                   echo \"$ids\" | xargs $3 -n 10 docker rm --force || exit; done";
     shell(&[remove, "sh", LABEL, name, AT_A_TIME])
 }
 
-fn shell(words: &[&str]) -> Result<(), Trouble> {
+fn shell(words: &[&str]) -> Result<(), BenchError> {
     answer(Command::new("sh").arg("-c").args(words)).map(drop)
 }

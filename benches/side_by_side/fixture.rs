@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cli::Wanted,
     crowd,
+    error::BenchError,
     floors::Workshop,
     program::{answer, on_path},
-    trouble::Trouble,
 };
 
 /// Longer than any run of the bench; after it the container and the stand-in end by themselves.
@@ -59,17 +59,17 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn set_up(wanted: &Wanted) -> Result<Self, Trouble> {
+    pub(crate) fn set_up(wanted: &Wanted) -> Result<Self, BenchError> {
         let workshop = Workshop::open()?;
         workshop.compile_floors()?;
         let links = Links::of_our_own()?;
         let name = unique_name();
         let (container, stand_in, pid) = match Container::run(&name, &wanted.image) {
             Ok((container, pid)) => (Ok(container), None, pid),
-            Err(trouble) => {
+            Err(error) => {
                 let stand_in = StandIn::start()?;
                 let pid = stand_in.0.id();
-                let why = trouble.to_string().lines().next().unwrap_or_default().to_owned();
+                let why = error.to_string().lines().next().unwrap_or_default().to_owned();
                 (Err(why), Some(stand_in), pid)
             }
         };
@@ -107,7 +107,7 @@ fn engine_socket() -> PathBuf {
 struct Container(String);
 
 impl Container {
-    fn run(name: &str, image: &str) -> Result<(Self, u32), Trouble> {
+    fn run(name: &str, image: &str) -> Result<(Self, u32), BenchError> {
         let run = ["run", "--detach", "--rm", "--network=none", "--name", name, image, "sleep", LIFETIME_S];
         answer(Command::new("docker").args(run))?;
         let container = Self(name.to_owned());
@@ -115,7 +115,7 @@ impl Container {
         let said = answer(inspect.args(["inspect", "--format={{.State.Pid}}", name]))?;
         match said.parse() {
             Ok(pid) if pid > 0 => Ok((container, pid)),
-            _ => Err(Trouble::Unexpected { command: "docker inspect".into(), said }),
+            _ => Err(BenchError::Unexpected { command: "docker inspect".into(), said }),
         }
     }
 }
@@ -123,8 +123,8 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         let gone = answer(Command::new("docker").args(["rm", "--force", &self.0]));
-        for trouble in [gone.map(drop), crowd::disperse(&self.0)].into_iter().filter_map(Result::err) {
-            crate::complain(&trouble);
+        for error in [gone.map(drop), crowd::disperse(&self.0)].into_iter().filter_map(Result::err) {
+            crate::complain(&error);
         }
     }
 }
@@ -133,17 +133,17 @@ impl Drop for Container {
 struct StandIn(Child);
 
 impl StandIn {
-    fn start() -> Result<Self, Trouble> {
+    fn start() -> Result<Self, BenchError> {
         let mut stand_in = Command::new("unshare")
             .args(["--net", "sh", "-c", "echo; exec sleep \"$0\"", LIFETIME_S])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .map(Self)
-            .map_err(Trouble::path("unshare"))?;
+            .map_err(BenchError::path("unshare"))?;
         if let Some(stdout) = stand_in.0.stdout.take() {
             // A line says that the namespace is there. None will say so below: there is nothing to enter.
-            BufReader::new(stdout).read_line(&mut String::new()).map_err(Trouble::path("unshare"))?;
+            BufReader::new(stdout).read_line(&mut String::new()).map_err(BenchError::path("unshare"))?;
         }
         Ok(stand_in)
     }
@@ -163,22 +163,23 @@ struct Links {
 }
 
 impl Links {
-    fn of_our_own() -> Result<Self, Trouble> {
-        unshare(CloneFlags::CLONE_NEWNS).map_err(Trouble::call("unshare a mount namespace (needs root)"))?;
+    fn of_our_own() -> Result<Self, BenchError> {
+        unshare(CloneFlags::CLONE_NEWNS)
+            .map_err(BenchError::call("unshare a mount namespace (needs root)"))?;
         let (none, private) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
-        mount(none, "/", none, private, none).map_err(Trouble::call("make mounts private"))?;
+        mount(none, "/", none, private, none).map_err(BenchError::call("make mounts private"))?;
         let made_directory = match fs::create_dir(LINKS) {
             Ok(()) => true,
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => false,
-            Err(cause) => return Err(Trouble::path(LINKS)(cause)),
+            Err(cause) => return Err(BenchError::path(LINKS)(cause)),
         };
         let links = Self { made_directory };
         mount(Some("tmpfs"), LINKS, Some("tmpfs"), MsFlags::empty(), none)
-            .map_err(Trouble::call("mount tmpfs"))?;
+            .map_err(BenchError::call("mount tmpfs"))?;
         Ok(links)
     }
 
-    fn attach(&self, link: &str, pid: u32) -> Result<(), Trouble> {
+    fn attach(&self, link: &str, pid: u32) -> Result<(), BenchError> {
         let Some(ip) = on_path("ip") else { return Ok(()) };
         answer(Command::new(ip).args(["netns", "attach", link, &pid.to_string()])).map(drop)
     }

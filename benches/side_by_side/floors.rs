@@ -7,7 +7,7 @@ use std::{
     process::{self, Command, Stdio},
 };
 
-use crate::{program, trouble::Trouble};
+use crate::{error::BenchError, program};
 
 const SOURCES: &[(&str, &str)] =
     &[("inspect", include_str!("../floors/inspect.c")), ("enter_net", include_str!("../floors/enter_net.c"))];
@@ -16,9 +16,9 @@ const SOURCES: &[(&str, &str)] =
 pub(crate) struct Workshop(PathBuf);
 
 impl Workshop {
-    pub(crate) fn open() -> Result<Self, Trouble> {
+    pub(crate) fn open() -> Result<Self, BenchError> {
         let dir = env::temp_dir().join(format!("netns-toolbox-bench-{}", process::id()));
-        fs::create_dir(&dir).map_err(Trouble::path(&dir))?;
+        fs::create_dir(&dir).map_err(BenchError::path(&dir))?;
         Ok(Self(dir))
     }
 
@@ -27,20 +27,27 @@ impl Workshop {
     }
 
     /// Without a C compiler there are no floors, and the report names them as missing.
-    pub(crate) fn compile_floors(&self) -> Result<(), Trouble> {
+    pub(crate) fn compile_floors(&self) -> Result<(), BenchError> {
         let Some(cc) = program::on_path("cc") else { return Ok(()) };
         for (name, source) in SOURCES {
             let mut command = Command::new(&cc);
             command.args(["-O2", "-static", "-x", "c", "-", "-o"]).arg(self.0.join(name));
-            let mut compiler =
-                command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(Trouble::path(&cc))?;
+            let mut compiler = command
+                .stdin(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .map_err(BenchError::path(&cc))?;
             if let Some(mut stdin) = compiler.stdin.take() {
-                stdin.write_all(source.as_bytes()).map_err(Trouble::path(&cc))?;
+                stdin.write_all(source.as_bytes()).map_err(BenchError::path(&cc))?;
             }
-            let done = compiler.wait_with_output().map_err(Trouble::path(&cc))?;
+            let done = compiler.wait_with_output().map_err(BenchError::path(&cc))?;
             if !done.status.success() {
                 let stderr = String::from_utf8_lossy(&done.stderr).trim().to_owned();
-                return Err(Trouble::Failed { command: format!("cc {name}.c"), status: done.status, stderr });
+                return Err(BenchError::Failed {
+                    command: format!("cc {name}.c"),
+                    status: done.status,
+                    stderr,
+                });
             }
         }
         Ok(())

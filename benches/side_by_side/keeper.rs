@@ -13,18 +13,18 @@ use nix::{
 
 use crate::{
     cli::{self, Wanted},
+    error::BenchError,
     fixture::Stage,
-    trouble::Trouble,
 };
 
 /// Sets the fixture up, runs the rows in a copy of this program, and gives its exit status.
-pub(crate) fn run(wanted: &Wanted) -> Result<ExitStatus, Trouble> {
+pub(crate) fn run(wanted: &Wanted) -> Result<ExitStatus, BenchError> {
     wanted.rows()?;
     let signals: SigSet =
         [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
-    signals.thread_block().map_err(Trouble::call("block signals"))?;
+    signals.thread_block().map_err(BenchError::call("block signals"))?;
     let stage = Stage::set_up(wanted)?;
-    let ourselves = env::current_exe().map_err(Trouble::call("find this program"))?;
+    let ourselves = env::current_exe().map_err(BenchError::call("find this program"))?;
     let mut race = Command::new(&ourselves)
         .arg("inner-race")
         .arg(serde_json::to_string(&stage.fixture)?)
@@ -34,22 +34,22 @@ pub(crate) fn run(wanted: &Wanted) -> Result<ExitStatus, Trouble> {
         // So that what it has started can be told to end with it.
         .process_group(0)
         .spawn()
-        .map_err(Trouble::path(&ourselves))?;
+        .map_err(BenchError::path(&ourselves))?;
     let ended = wait(&signals, &mut race);
     drop(stage);
     match ended? {
         Ended::Race(status) => Ok(status),
         Ended::Told(signal, status) => {
-            signals.thread_unblock().map_err(Trouble::call("unblock signals"))?;
-            raise(signal).map_err(Trouble::call("raise"))?;
+            signals.thread_unblock().map_err(BenchError::call("unblock signals"))?;
+            raise(signal).map_err(BenchError::call("raise"))?;
             Ok(status)
         }
     }
 }
 
 /// What every process below the keeper does first: the keeper's blocked signals are inherited.
-pub(crate) fn let_signals_in() -> Result<(), Trouble> {
-    SigSet::all().thread_unblock().map_err(Trouble::call("unblock signals"))
+pub(crate) fn let_signals_in() -> Result<(), BenchError> {
+    SigSet::all().thread_unblock().map_err(BenchError::call("unblock signals"))
 }
 
 enum Ended {
@@ -57,18 +57,18 @@ enum Ended {
     Told(Signal, ExitStatus),
 }
 
-fn wait(signals: &SigSet, race: &mut Child) -> Result<Ended, Trouble> {
+fn wait(signals: &SigSet, race: &mut Child) -> Result<Ended, BenchError> {
     loop {
-        match signals.wait().map_err(Trouble::call("sigwait"))? {
+        match signals.wait().map_err(BenchError::call("sigwait"))? {
             Signal::SIGCHLD => {
-                if let Some(status) = race.try_wait().map_err(Trouble::call("wait"))? {
+                if let Some(status) = race.try_wait().map_err(BenchError::call("wait"))? {
                     return Ok(Ended::Race(status));
                 }
             }
             told => {
                 // It is not yet waited for, so the group is still its own.
                 let _ = killpg(Pid::from_raw(race.id().cast_signed()), Signal::SIGTERM);
-                return Ok(Ended::Told(told, race.wait().map_err(Trouble::call("wait"))?));
+                return Ok(Ended::Told(told, race.wait().map_err(BenchError::call("wait"))?));
             }
         }
     }

@@ -21,6 +21,7 @@
 mod cli;
 mod contest;
 mod crowd;
+mod error;
 mod fixture;
 mod floors;
 mod keeper;
@@ -32,7 +33,6 @@ mod scales;
 mod stopwatch;
 #[cfg(test)]
 mod tests;
-mod trouble;
 
 use std::{
     fs,
@@ -45,19 +45,19 @@ use clap::Parser;
 use crate::{
     cli::{Cli, Inner, Wanted},
     crowd::Crowd,
+    error::BenchError,
     fixture::Fixture,
     report::{Report, RowReport},
-    trouble::Trouble,
 };
 
 fn main() -> ExitCode {
-    run(Cli::parse()).unwrap_or_else(|trouble| {
-        complain(&trouble);
+    run(Cli::parse()).unwrap_or_else(|error| {
+        complain(&error);
         ExitCode::from(2)
     })
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Trouble> {
+fn run(cli: Cli) -> Result<ExitCode, BenchError> {
     match cli.inner {
         None => {
             let status = keeper::run(&cli.wanted)?;
@@ -74,7 +74,7 @@ fn run(cli: Cli) -> Result<ExitCode, Trouble> {
     }
 }
 
-fn race(fixture: &Fixture, wanted: &Wanted) -> Result<ExitCode, Trouble> {
+fn race(fixture: &Fixture, wanted: &Wanted) -> Result<ExitCode, BenchError> {
     let mut report = Report::begin(fixture.describe(), wanted.runs);
     let mut crowd = Crowd::none_yet();
     for row in wanted.rows()? {
@@ -83,27 +83,27 @@ fn race(fixture: &Fixture, wanted: &Wanted) -> Result<ExitCode, Trouble> {
             gathered.and_then(|()| measure::row(row, wanted.runs, &wanted.bin_dir(), fixture, &report.rows));
         let (measured, stopped) = match measured {
             Ok(measured) => (Some(measured), None),
-            Err(trouble) => (None, Some(trouble.to_string())),
+            Err(error) => (None, Some(error.to_string())),
         };
         report.rows.push(RowReport { name: row.name, work: row.work, measured, stopped });
     }
     print(&if wanted.markdown { report.markdown() } else { report.table() })?;
     if let Some(file) = &wanted.json {
         let json = serde_json::to_string_pretty(&report)? + "\n";
-        fs::write(file, json).map_err(Trouble::path(file))?;
+        fs::write(file, json).map_err(BenchError::path(file))?;
     }
     Ok(ExitCode::from(report.status()))
 }
 
-/// A reader that has seen enough and closed the pipe is no trouble.
-fn print(text: &str) -> Result<(), Trouble> {
+/// A reader that has seen enough and closed the pipe is no error.
+fn print(text: &str) -> Result<(), BenchError> {
     match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Trouble::call("stdout")(cause)),
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(BenchError::call("stdout")(cause)),
         _ => Ok(()),
     }
 }
 
-fn complain(trouble: &Trouble) {
+fn complain(error: &BenchError) {
     // Nowhere is left to say that stderr is closed.
-    let _ = writeln!(io::stderr().lock(), "side_by_side: {trouble}");
+    let _ = writeln!(io::stderr().lock(), "side_by_side: {error}");
 }

@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use crate::{
     contest::{Of, Part, Row, Target, words},
+    error::BenchError,
     fixture::Fixture,
     numbers::{Ratio, Summary, Verdict},
     program::{self, Linkage},
     report::RowReport,
     scales,
     stopwatch::{self, Runner},
-    trouble::Trouble,
 };
 
 /// What was found out about a row.
@@ -84,9 +84,9 @@ pub(crate) fn row(
     bin_dir: &Path,
     fixture: &Fixture,
     before: &[RowReport],
-) -> Result<Measured, Trouble> {
+) -> Result<Measured, BenchError> {
     if let (true, Err(why)) = (row.needs_container(), &fixture.container) {
-        return Err(Trouble::NoContainer(why.clone()));
+        return Err(BenchError::NoContainer(why.clone()));
     }
     let mut contestants = Vec::new();
     let (mut runners, mut proofs) = (Vec::new(), Vec::new());
@@ -97,7 +97,7 @@ pub(crate) fn row(
                 proofs.push(runner(&program, command, fixture, PROOF)?);
                 runners.push((contestants.len(), runner(&program, command, fixture, TRUE)?));
             }
-            None if part == Part::Ours => return Err(Trouble::OursMissing(contestant.name().to_owned())),
+            None if part == Part::Ours => return Err(BenchError::OursMissing(contestant.name().to_owned())),
             None => {}
         }
         contestants.push(contestant);
@@ -124,7 +124,7 @@ pub(crate) fn row(
 struct Setting(Runner);
 
 impl Setting {
-    fn make(row: &Row, fixture: &Fixture) -> Result<Self, Trouble> {
+    fn make(row: &Row, fixture: &Fixture) -> Result<Self, BenchError> {
         let (before, after) = (shell(row.before, fixture)?, shell(row.after, fixture)?);
         let setting = Self(after);
         before.run().map(|_| setting)
@@ -133,8 +133,8 @@ impl Setting {
 
 impl Drop for Setting {
     fn drop(&mut self) {
-        if let Err(trouble) = self.0.run() {
-            crate::complain(&trouble);
+        if let Err(error) = self.0.run() {
+            crate::complain(&error);
         }
     }
 }
@@ -150,7 +150,7 @@ fn find(contestant: &Contestant, bin_dir: &Path, fixture: &Fixture) -> Option<Pa
 }
 
 /// The command with what is in capitals filled in.
-fn runner(program: &Path, command: &str, fixture: &Fixture, inside: &[&str]) -> Result<Runner, Trouble> {
+fn runner(program: &Path, command: &str, fixture: &Fixture, inside: &[&str]) -> Result<Runner, BenchError> {
     let mut args = Vec::new();
     for word in words(command).into_iter().skip(1) {
         match word {
@@ -161,15 +161,14 @@ fn runner(program: &Path, command: &str, fixture: &Fixture, inside: &[&str]) -> 
     Ok(Runner { program: program.to_path_buf(), args })
 }
 
-fn shell(line: &str, fixture: &Fixture) -> Result<Runner, Trouble> {
+fn shell(line: &str, fixture: &Fixture) -> Result<Runner, BenchError> {
     Ok(Runner { program: "/bin/sh".into(), args: vec!["-c".to_owned(), filled_in(line, fixture)?] })
 }
 
-fn filled_in(word: &str, fixture: &Fixture) -> Result<String, Trouble> {
+fn filled_in(word: &str, fixture: &Fixture) -> Result<String, BenchError> {
     let word = match word.contains("NAME") {
-        true => {
-            word.replace("NAME", fixture.container.as_ref().map_err(|why| Trouble::NoContainer(why.clone()))?)
-        }
+        true => word
+            .replace("NAME", fixture.container.as_ref().map_err(|why| BenchError::NoContainer(why.clone()))?),
         false => word.to_owned(),
     };
     let word = word.replace("PID", &fixture.pid.to_string()).replace("LINK", &fixture.link);
@@ -186,7 +185,7 @@ fn absolute(command: &[&str]) -> Vec<String> {
 }
 
 /// Fast and wrong does not count.
-fn all_achieve_the_same(runners: &[Runner], proof: &Runner, reset: &Runner) -> Result<(), Trouble> {
+fn all_achieve_the_same(runners: &[Runner], proof: &Runner, reset: &Runner) -> Result<(), BenchError> {
     let mut first = None;
     for runner in runners {
         reset.run()?;
@@ -194,24 +193,24 @@ fn all_achieve_the_same(runners: &[Runner], proof: &Runner, reset: &Runner) -> R
         let said = program::answer_to(&mut proof.command(), &runner.run()?)?;
         let (one, one_said) = first.get_or_insert_with(|| (line.clone(), said.clone()));
         if said.is_empty() {
-            return Err(Trouble::Unexpected { command: line, said });
+            return Err(BenchError::Unexpected { command: line, said });
         }
         if *one_said != said {
             let (one, one_said) = (one.clone(), one_said.clone());
-            return Err(Trouble::Unlike { one, one_said, other: line, other_said: said });
+            return Err(BenchError::Unlike { one, one_said, other: line, other_said: said });
         }
     }
     Ok(())
 }
 
-fn figures(runner: &Runner, time: Summary, ours_to_this: Option<Ratio>) -> Result<Figures, Trouble> {
+fn figures(runner: &Runner, time: Summary, ours_to_this: Option<Ratio>) -> Result<Figures, BenchError> {
     let program = &runner.program;
     Ok(Figures {
         version: program::version(program),
         time,
         ours_to_this,
         peak_rss_kib: scales::peak_rss_kib(runner)?,
-        size_bytes: fs::metadata(program).map_err(Trouble::path(program))?.len(),
+        size_bytes: fs::metadata(program).map_err(BenchError::path(program))?.len(),
         linkage: Linkage::of(program)?,
         program: program.clone(),
     })

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::trouble::Trouble;
+use crate::error::BenchError;
 
 /// The file that a shell would run for this name.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
@@ -20,14 +20,14 @@ pub(crate) fn is_executable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// Runs it to its end and gives what it printed; anything but success is trouble.
-pub(crate) fn answer(command: &mut Command) -> Result<String, Trouble> {
+/// Runs it to its end and gives what it printed; anything but success is an error.
+pub(crate) fn answer(command: &mut Command) -> Result<String, BenchError> {
     answer_to(command, "")
 }
 
 /// The same for a program that reads `input`, all of it or none.
-pub(crate) fn answer_to(command: &mut Command, input: &str) -> Result<String, Trouble> {
-    let cannot = |command: &Command, cause| Trouble::path(command.get_program())(cause);
+pub(crate) fn answer_to(command: &mut Command, input: &str) -> Result<String, BenchError> {
+    let cannot = |command: &Command, cause| BenchError::path(command.get_program())(cause);
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|cause| cannot(command, cause))?;
@@ -40,7 +40,7 @@ pub(crate) fn answer_to(command: &mut Command, input: &str) -> Result<String, Tr
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Trouble::Failed { command: line(command), status: output.status, stderr })
+    Err(BenchError::Failed { command: line(command), status: output.status, stderr })
 }
 
 /// The command as one would type it.
@@ -77,9 +77,9 @@ impl Linkage {
         }
     }
 
-    pub(crate) fn of(file: &Path) -> Result<Self, Trouble> {
-        let bytes = fs::read(file).map_err(Trouble::path(file))?;
-        Self::of_elf(&bytes).ok_or_else(|| Trouble::path(file)(io::ErrorKind::InvalidData.into()))
+    pub(crate) fn of(file: &Path) -> Result<Self, BenchError> {
+        let bytes = fs::read(file).map_err(BenchError::path(file))?;
+        Self::of_elf(&bytes).ok_or_else(|| BenchError::path(file)(io::ErrorKind::InvalidData.into()))
     }
 
     /// By the ELF-64 header and its program headers (elf(5)); `None` if the file ends too early.

@@ -12,18 +12,18 @@ use nix::{
     unistd::getgid,
 };
 
-use crate::{program, stopwatch::Runner, trouble::Trouble};
+use crate::{error::BenchError, program, stopwatch::Runner};
 
 /// Peak RSS in KiB, measured by a copy of this program: getrusage(2) knows the largest of *all* children.
-pub(crate) fn peak_rss_kib(runner: &Runner) -> Result<u64, Trouble> {
-    let ourselves = env::current_exe().map_err(Trouble::call("find this program"))?;
+pub(crate) fn peak_rss_kib(runner: &Runner) -> Result<u64, BenchError> {
+    let ourselves = env::current_exe().map_err(BenchError::call("find this program"))?;
     let mut command = Command::new(ourselves);
     let said = program::answer(command.arg("inner-weigh").arg("--").arg(&runner.program).args(&runner.args))?;
-    said.parse().map_err(|_| Trouble::Unexpected { command: "inner-weigh".into(), said })
+    said.parse().map_err(|_| BenchError::Unexpected { command: "inner-weigh".into(), said })
 }
 
 /// The copy's work.
-pub(crate) fn weigh(command: &[OsString]) -> Result<i64, Trouble> {
+pub(crate) fn weigh(command: &[OsString]) -> Result<i64, BenchError> {
     let [program, args @ ..] = command else { return Ok(0) };
     let mut command = Command::new(program);
     // Naming a group, though it is the one we have, makes std fork instead of vfork. After a vfork, exec would
@@ -32,11 +32,12 @@ pub(crate) fn weigh(command: &[OsString]) -> Result<i64, Trouble> {
     // A fork copies only what we have written to, which is the least that these scales can show: 130 KiB if this bench
     // is built for musl, 550 KiB if for glibc.
     command.args(args).gid(getgid().as_raw());
-    let done = command.stdin(Stdio::null()).stdout(Stdio::null()).output().map_err(Trouble::path(program))?;
+    let done =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).output().map_err(BenchError::path(program))?;
     if !done.status.success() {
         let stderr = String::from_utf8_lossy(&done.stderr).trim().to_owned();
-        return Err(Trouble::Failed { command: program::line(&command), status: done.status, stderr });
+        return Err(BenchError::Failed { command: program::line(&command), status: done.status, stderr });
     }
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(Trouble::call("getrusage"))?;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(BenchError::call("getrusage"))?;
     Ok(usage.max_rss())
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{numbers, program, trouble::Trouble};
+use crate::{error::BenchError, numbers, program};
 
 /// Rounds before the first that counts: page cache, the daemon's caches, the CPU's clock.
 const WARM_UP_ROUNDS: usize = 5;
@@ -27,7 +27,7 @@ impl Runner {
     }
 
     /// Runs it once, untimed, and gives what it printed.
-    pub(crate) fn run(&self) -> Result<String, Trouble> {
+    pub(crate) fn run(&self) -> Result<String, BenchError> {
         program::answer(&mut self.command())
     }
 }
@@ -38,10 +38,10 @@ pub(crate) fn race(
     runs: usize,
     reset: &Runner,
     workshop: &Path,
-) -> Result<Vec<Vec<Duration>>, Trouble> {
+) -> Result<Vec<Vec<Duration>>, BenchError> {
     let path = workshop.join("stderr");
     let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
-    let mut stderr = file.map_err(Trouble::path(&path))?;
+    let mut stderr = file.map_err(BenchError::path(&path))?;
     let mut times = vec![Vec::with_capacity(runs); runners.len()];
     let warm_up = WARM_UP_ROUNDS.min(runs);
     for round in 0..warm_up + runs {
@@ -57,17 +57,20 @@ pub(crate) fn race(
 }
 
 /// Its error messages go to a file and are read only after a failure: reading a pipe would be in the time.
-fn once(command: &mut Command, stderr: &mut File) -> Result<Duration, Trouble> {
-    let shared = stderr.try_clone().map_err(Trouble::call("dup"))?;
+fn once(command: &mut Command, stderr: &mut File) -> Result<Duration, BenchError> {
+    let shared = stderr.try_clone().map_err(BenchError::call("dup"))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(shared);
     let start = Instant::now();
     let ended = command.status();
     let time = start.elapsed();
-    let status = ended.map_err(|cause| Trouble::path(command.get_program())(cause))?;
+    let status = ended.map_err(|cause| BenchError::path(command.get_program())(cause))?;
     if status.success() {
         return Ok(time);
     }
     let mut said = String::new();
-    stderr.rewind().and_then(|()| stderr.read_to_string(&mut said)).map_err(Trouble::call("read stderr"))?;
-    Err(Trouble::Failed { command: program::line(command), status, stderr: said.trim().to_owned() })
+    stderr
+        .rewind()
+        .and_then(|()| stderr.read_to_string(&mut said))
+        .map_err(BenchError::call("read stderr"))?;
+    Err(BenchError::Failed { command: program::line(command), status, stderr: said.trim().to_owned() })
 }

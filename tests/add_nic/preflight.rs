@@ -25,7 +25,7 @@ fn is_fine(lab: &Lab, web: &Container, words: &str) {
 }
 
 #[test]
-fn a_plain_cable_is_no_trouble() {
+fn a_plain_cable_gives_no_warning() {
     let lab = need!(lab());
     let web = lab.container("web", Options::only(&["net"]));
     is_fine(&lab, &web, "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1");
@@ -119,7 +119,7 @@ fn networks_that_overlap() {
 }
 
 #[test]
-fn troubles_of_a_bridge() {
+fn warnings_of_a_bridge() {
     let lab = need!(lab());
     let web = lab.container("web", Options::only(&["net"]));
     lab.shell("ip link add br1 up type bridge stp_state 1; ip address add 10.1.0.1/24 dev br1").run().ok();

@@ -108,7 +108,7 @@ fn what_cannot_be_set_is_refused_before_anything_is_touched() {
 }
 
 #[test]
-fn settings_that_are_read_only_are_no_trouble_if_they_are_so_already() {
+fn settings_that_are_read_only_are_no_error_if_they_are_so_already() {
     let lab = need!(lab());
     let web = lab.container("web", Options::only(&["net"]));
     let before = everything(&lab, &[&web]);

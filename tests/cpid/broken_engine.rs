@@ -80,7 +80,7 @@ fn the_time_limit_is_the_users() {
 }
 
 #[test]
-fn an_answer_that_makes_no_sense_is_trouble() {
+fn an_answer_that_makes_no_sense_is_an_error() {
     let lab = need!(Lab::new());
     let web = running(1).to_string();
     let spoilt = |pointer: &str, value: Value| {

@@ -15,7 +15,7 @@ use support::world::World;
 const SOCKET: &str = "/run/docker.sock";
 
 #[test]
-fn a_daemon_that_is_absent_is_trouble_with_a_hint() {
+fn a_daemon_that_is_absent_is_an_error_with_a_hint() {
     let lab = need!(Lab::new());
     lab.tool("cpid")
         .arg("docker:web")
@@ -64,7 +64,7 @@ fn a_process_that_no_engine_knows_is_in_no_container_only_if_it_has_nothing_of_i
 }
 
 #[test]
-fn a_daemon_that_died_and_left_its_socket_is_trouble_with_a_hint() {
+fn a_daemon_that_died_and_left_its_socket_is_an_error_with_a_hint() {
     let lab = need!(Lab::new());
     drop(std::os::unix::net::UnixListener::bind(lab.path(SOCKET)).unwrap());
     let said = lab.tool("cpid").arg("web").run().fails_with(2);

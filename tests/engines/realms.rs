@@ -68,7 +68,7 @@ fn a_users_container_of_the_same_name_does_not_make_roots_ambiguous() {
 }
 
 #[test]
-fn while_an_engine_of_roots_is_in_trouble_a_users_claim_is_not_used() {
+fn while_an_engine_of_roots_cannot_be_asked_a_users_claim_is_not_used() {
     let scene = need!(Scene::with_silent_engine());
     let _theirs = scene.users_engine(DOCKER, knows(&id('b'), "web", scene.users.pid()));
     let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
@@ -254,7 +254,7 @@ fn verbose_lists_every_engine_and_how_it_answered() {
 }
 
 #[test]
-fn one_hit_of_roots_is_not_certain_while_another_engine_of_roots_is_in_trouble() {
+fn one_hit_of_roots_is_not_certain_while_another_engine_of_roots_cannot_be_asked() {
     let scene = need!(Scene::with_silent_engine());
     let (_process, roots, _) = process();
     let _podman = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));

@@ -440,7 +440,7 @@ fn not_found(error: FindError) -> Failure {
     let no_engine = match &error {
         FindError::NoEngine { .. } => true,
         FindError::Engine(why) => is_not_running(why),
-        FindError::CannotTell { hit: None, trouble, .. } => is_not_running(trouble),
+        FindError::CannotTell { hit: None, why, .. } => is_not_running(why),
         _ => false,
     };
     let failure = Failure::from(error);

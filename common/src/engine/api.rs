@@ -2,7 +2,7 @@
 //! a size limit.
 //!
 //! Paths are asked without an API version: every engine from 20.10 to 29 answers those, while no single
-//! version is taken by all of them, and negotiating one costs more than the question. Why the connection is our own:
+//! version is taken by all of them, and negotiating one costs more than the request. Why the connection is our own:
 //! docs/decisions/bollard-own-connection.md.
 
 mod connection;
@@ -24,7 +24,7 @@ use bollard::query_parameters::{
 use jiff::Timestamp;
 use nix::unistd::{Gid, Group, Pid, Uid};
 
-use connection::{ConnectError, SentQuestion, Unheard};
+use connection::{ConnectError, SentApiRequest, Unheard};
 use fields::{InspectedFields, InspectedNetwork, ListedFields};
 
 use super::error::LONGEST_WORDS;
@@ -36,8 +36,8 @@ use super::{
 use crate::output::shortened;
 use crate::target::Name;
 
-/// The question about one container, on its way to the engine.
-pub(super) type SentInspect = SentQuestion<InspectedFields>;
+/// The request about one container, on its way to the engine.
+pub(super) type SentInspect = SentApiRequest<InspectedFields>;
 
 /// An engine's socket, not yet asked anything.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ impl Api {
         answer.internal.ok_or_else(|| self.nonsense(&"a network that is neither internal nor not"))
     }
 
-    /// Sends the question about one container, which [`Api::inspected`] waits for the answer to.
+    /// Sends the request about one container, which [`Api::inspected`] waits for the answer to.
     ///
     /// # Errors
     /// As [`Api::inspect`].
@@ -137,15 +137,15 @@ impl Api {
     /// Asks one thing of the engine; also returns the user that makes the claims.
     fn ask<T: 'static>(
         &self,
-        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
+        request: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
     ) -> Result<(T, Uid), EngineError> {
-        self.answer(self.send(question)?)
+        self.answer(self.send(request)?)
     }
 
     fn send<T: 'static>(
         &self,
-        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
-    ) -> Result<SentQuestion<T>, EngineError> {
+        request: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
+    ) -> Result<SentApiRequest<T>, EngineError> {
         // Most hosts lack most engines: a socket that is not there need not cost a runtime to find out.
         fs::metadata(&self.socket).map_err(|error| self.explained(&error))?;
         if let Some(silence) = self.limit.sockets.silence(&self.socket) {
@@ -155,17 +155,17 @@ impl Api {
         if left.is_zero() {
             return Err(self.slow());
         }
-        SentQuestion::send(&self.socket, left, question).map_err(|error| match error {
+        SentApiRequest::send(&self.socket, left, request).map_err(|error| match error {
             ConnectError::Runtime(error) => self.nonsense(&error),
             ConnectError::Bollard(error) => self.explained(&error),
         })
     }
 
-    fn answer<T>(&self, sent: SentQuestion<T>) -> Result<(T, Uid), EngineError> {
+    fn answer<T>(&self, sent: SentApiRequest<T>) -> Result<(T, Uid), EngineError> {
         self.answer_of(sent).inspect_err(|error| self.limit.sockets.remember_silence(&self.socket, error))
     }
 
-    fn answer_of<T>(&self, sent: SentQuestion<T>) -> Result<(T, Uid), EngineError> {
+    fn answer_of<T>(&self, sent: SentApiRequest<T>) -> Result<(T, Uid), EngineError> {
         let (answer, heard) = sent.answer();
         let speaker = heard.map(|heard| {
             heard

@@ -54,7 +54,7 @@ pub(super) struct ApiOrDisk<D> {
     api: Result<Api, EngineError>,
     /// Its state, where we know which state belongs to that API: not to one that the user has chosen.
     disk: Option<D>,
-    /// A question that was sent, or why it could not be.
+    /// A request that was sent, or why it could not be.
     sent: RefCell<Option<Result<SentInspect, EngineError>>>,
     /// Looked at before anything is sent: a socket of systemd's starts the engine, which then makes its directories.
     is_unused: OnceCell<bool>,
@@ -93,7 +93,7 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
         self.api.as_ref().ok()?.events()
     }
 
-    /// The disk has them as the API does, and costs less. What it lacks one question tells of all.
+    /// The disk has them as the API does, and costs less. One request tells what it lacks, for all of them.
     fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
         let of_disk = self.disk.as_ref().map(|disk| disk.networks(ids)).unwrap_or(Ok(HashMap::new()));
         let mut networks = of_disk.clone().unwrap_or_default();

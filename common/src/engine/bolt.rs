@@ -17,7 +17,7 @@ use super::{EngineError, budget};
 
 /// Of a database that changes each time, it cannot be told what is in it.
 const MOST_ATTEMPTS: usize = 100;
-/// All that is read for one question, and all that is kept of it: elements of a damaged page can share their bytes, so that
+/// All that is read for one query, and all that is kept of it: elements of a damaged page can share their bytes, so that
 /// what is copied is counted too. A container of containerd needs the pages that its OCI specification is in, some 20 KiB.
 const MOST_BYTES: usize = 128 << 20;
 /// With a page of 4 KiB, more than a hundred branches each: no file is so large.
@@ -96,13 +96,13 @@ struct Meta {
     transaction: u64,
 }
 
-/// What `question` reads from the database, all of it as of one transaction; `None` where no file is there, or an empty one.
+/// What `query` reads from the database, all of it as of one transaction; `None` where no file is there, or an empty one.
 ///
 /// # Errors
 /// `Unreadable`, `Foreign`, and `File` where it is damaged, or changes faster than it can be read.
 pub(super) fn read<T>(
     file: &StatePath,
-    question: impl Fn(&BoltSnapshot<'_>) -> Result<T, BoltError>,
+    query: impl Fn(&BoltSnapshot<'_>) -> Result<T, BoltError>,
 ) -> Result<Option<T>, EngineError> {
     let Some((opened, length)) = state::open(file)? else { return Ok(None) };
     if length == 0 {
@@ -112,7 +112,7 @@ pub(super) fn read<T>(
     for _ in 0..MOST_ATTEMPTS {
         let meta = Meta::of(&opened).map_err(wrong)?;
         let snapshot = BoltSnapshot { file: &opened, meta, left: Cell::new(MOST_BYTES) };
-        let answer = question(&snapshot);
+        let answer = query(&snapshot);
         budget::spend(file.as_path(), 0, (MOST_BYTES - snapshot.left.get()) as u64)?;
         if Meta::of(&opened).map_err(wrong)? == meta {
             return answer.map(Some).map_err(wrong);

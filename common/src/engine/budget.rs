@@ -14,7 +14,7 @@ const MOST_BYTES: u64 = 256 << 20;
 /// From the first file on: no file system of this machine takes so long for what the others allow.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// What was read for a question.
+/// What was read for one query.
 #[derive(Debug, Clone, Copy)]
 struct Spent {
     since: Option<Instant>,
@@ -23,7 +23,7 @@ struct Spent {
 }
 
 thread_local! {
-    /// Of the question that this thread is about; `None` if it is about none.
+    /// Of the query that this thread answers; `None` if it is about none.
     static SPENT: Cell<Option<Spent>> = const { Cell::new(None) };
     /// What was refused.
     static REFUSED: Cell<Option<EngineError>> = const { Cell::new(None) };
@@ -75,7 +75,7 @@ mod tests {
         let place = Path::new("/state");
         let some = MOST_BYTES / 2;
         assert_eq!(within(|| spend(place, 1, some).map(|()| 7)).ok(), Some(7));
-        // Each question begins at nothing.
+        // Each query begins at nothing.
         assert_eq!(within(|| spend(place, 1, some).map(|()| 7)).ok(), Some(7));
         let swallowed = within(|| {
             let _ =

@@ -47,9 +47,9 @@ impl Containerd {
             None => !is_dockers(namespace.as_str()),
         };
         for directory in self.directories()? {
-            for namespace in state::words(&directory)?.into_iter().filter(wanted) {
+            for namespace in state::usable_names(&directory)?.into_iter().filter(wanted) {
                 let directory = directory.join(namespace.as_str());
-                all.extend(state::words(&directory)?.into_iter().map(|id| Bundle {
+                all.extend(state::usable_names(&directory)?.into_iter().map(|id| Bundle {
                     within: namespace.to_string(),
                     directory: directory.join(id.as_str()),
                     id: id.to_string(),
@@ -70,9 +70,9 @@ impl Containerd {
         let known: HashSet<(&str, &str)> =
             all.iter().map(|one| (one.within.as_str(), one.id.as_str())).collect();
         for root in runtime_roots(&self.dirs) {
-            for namespace in state::words(&root)?.into_iter().filter(&wanted) {
+            for namespace in state::usable_names(&root)?.into_iter().filter(&wanted) {
                 let directory = root.join(namespace.as_str());
-                for id in state::words(&directory)? {
+                for id in state::usable_names(&directory)? {
                     if !known.contains(&(namespace.as_str(), id.as_str())) {
                         let directory = runtime::bundle(&directory.join(id.as_str()));
                         more.push(Bundle { within: namespace.to_string(), id: id.to_string(), directory });

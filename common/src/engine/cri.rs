@@ -192,7 +192,7 @@ impl<'a> Meant<'a> {
         match role {
             Ok(Some(role)) if wanted(&role) => self.hits.push((bundle, Some(role))),
             Ok(_) => {}
-            Err(trouble) => self.errors.push(trouble),
+            Err(error) => self.errors.push(error),
         }
     }
 

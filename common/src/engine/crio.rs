@@ -105,13 +105,13 @@ impl Crio {
             directory: directory.join(id.as_str()).join("userdata"),
             id: id.to_string(),
         };
-        let ids = state::words(&running)?;
+        let ids = state::usable_names(&running)?;
         let mut all: Vec<_> = ids.iter().map(|id| bundle(&running, id)).collect();
         if is_kept {
             let has_config = |one: &Bundle| one.directory.join("config.json").exists();
             all.retain(has_config);
             let known: HashSet<String> = all.iter().map(|bundle| bundle.id.clone()).collect();
-            let gone = state::words(&kept)?.into_iter().filter(|id| !known.contains(id.as_str()));
+            let gone = state::usable_names(&kept)?.into_iter().filter(|id| !known.contains(id.as_str()));
             let gone = gone.map(|id| bundle(&kept, &id));
             all.extend(gone.filter(|bundle| bundle.directory.join("state.json").exists()));
         }

@@ -13,8 +13,8 @@ pub trait Engine {
     /// The prefix that names it in a TARGET.
     fn name(&self) -> EngineName;
 
-    /// Sends the question to an engine that answers by itself, so that others can be asked meanwhile: [`Engine::find`] with the
-    /// same question then waits for the answer. Whether one is to be waited for.
+    /// Sends the query to an engine that answers by itself, so that others can be asked meanwhile: [`Engine::find`] with the
+    /// same query then waits for the answer. Whether one is to be waited for.
     fn send(&self, asked: &ContainerQuery<'_>) -> bool {
         let _ = asked;
         false

@@ -65,7 +65,7 @@ use user_engine::UserEngine;
 ///     match engine.list() {
 ///         Ok(answer) => println!("{}: {} containers", engine.name(), answer.containers.len()),
 ///         Err(EngineError::Absent { .. }) => {} // not on this host
-///         Err(trouble) => println!("{}: {trouble}", engine.name()),
+///         Err(error) => println!("{}: {error}", engine.name()),
 ///     }
 /// }
 /// ```
@@ -139,7 +139,7 @@ fn boxed<E: Engine + 'static>(engines: impl IntoIterator<Item = E>) -> Vec<Box<d
     engines.into_iter().map(|engine| Box::new(Bounded(engine)) as Box<dyn Engine>).collect()
 }
 
-/// An engine of which no more is read than may be, for each question, and whose words are such as can be shown.
+/// An engine of which no more is read than may be, for each query, and whose words are such as can be shown.
 struct Bounded<E>(E);
 
 impl<E: Engine> Engine for Bounded<E> {

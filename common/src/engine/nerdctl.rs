@@ -85,13 +85,13 @@ impl Engine for Nerdctl {
         let ContainerQuery::Name { within, name } = asked else { return Ok(EngineAnswer::default()) };
         let mut answer = EngineAnswer::default();
         for store in stores {
-            let namespaces = state::words(&store.join("names"))?;
+            let namespaces = state::usable_names(&store.join("names"))?;
             for namespace in namespaces.iter().filter(|one| within.is_none_or(|within| within == *one)) {
                 let namespace = namespace.as_str();
                 if let Some(id) = id_of(&store.join("names").join(namespace), name)? {
                     answer.add(self.container(&store, namespace, &id, name.to_string()).map(Some));
                 }
-                let ids = state::words(&store.join("containers").join(namespace))?;
+                let ids = state::usable_names(&store.join("containers").join(namespace))?;
                 for id in ids.iter().filter(|id| id.as_str().starts_with(name.as_str())) {
                     let container = self.container(&store, namespace, id.as_str(), id.to_string());
                     answer.add(container.map(|container| Some(self.names.adorn(namespace, container))));
@@ -104,7 +104,7 @@ impl Engine for Nerdctl {
     fn list(&self) -> Result<EngineAnswer, EngineError> {
         let mut answer = EngineAnswer::default();
         for store in self.stores()? {
-            for within in state::words(&store.join("names"))? {
+            for within in state::usable_names(&store.join("names"))? {
                 for (name, id) in names_in(&store, within.as_str())? {
                     answer.add(self.container(&store, within.as_str(), &id, name).map(Some));
                 }

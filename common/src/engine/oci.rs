@@ -68,7 +68,7 @@ impl Engine for Oci {
         let ContainerQuery::Name { within: None, .. } = asked else { return Ok(EngineAnswer::default()) };
         let mut answer = EngineAnswer::default();
         for root in roots {
-            for id in state::words(&root)?.iter().filter(|id| asked.means(id.as_str(), id.as_str())) {
+            for id in state::usable_names(&root)?.iter().filter(|id| asked.means(id.as_str(), id.as_str())) {
                 answer.add(self.container(&root.join(id.as_str()), id.as_str()));
             }
         }
@@ -78,7 +78,7 @@ impl Engine for Oci {
     fn list(&self) -> Result<EngineAnswer, EngineError> {
         let mut answer = EngineAnswer::default();
         for root in self.roots()? {
-            for id in state::words(&root)? {
+            for id in state::usable_names(&root)? {
                 answer.add(self.container(&root.join(id.as_str()), id.as_str()));
             }
         }

@@ -228,7 +228,7 @@ fn looked_at(path: &StatePath) -> Result<Option<Metadata>, EngineError> {
 ///
 /// # Errors
 /// As [`names`].
-pub(super) fn words(directory: &StatePath) -> Result<Vec<Name>, EngineError> {
+pub(super) fn usable_names(directory: &StatePath) -> Result<Vec<Name>, EngineError> {
     let word = |name: OsString| name.to_str().filter(|name| !name.starts_with('.'))?.parse().ok();
     Ok(names(directory)?.into_iter().filter_map(word).collect())
 }

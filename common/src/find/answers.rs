@@ -27,7 +27,7 @@ pub(super) struct EngineAnswers {
     pub api_errors: Vec<(EngineName, EngineError)>,
 }
 
-/// How the question for one container ends with the engines of one user.
+/// How the query for one container ends with the engines of one user.
 #[derive(Debug)]
 pub(super) enum Certainty {
     /// Found, and no other of these engines could have it.
@@ -44,12 +44,12 @@ pub(super) enum Certainty {
 pub(super) fn ask(
     engines: &[Box<dyn Engine>],
     session: &EngineSession,
-    question: impl Fn(&dyn Engine) -> Result<EngineAnswer, EngineError>,
+    query: impl Fn(&dyn Engine) -> Result<EngineAnswer, EngineError>,
 ) -> EngineAnswers {
-    gathered(engines.iter().map(|engine| (engine.as_ref(), question(engine.as_ref()))), session)
+    gathered(engines.iter().map(|engine| (engine.as_ref(), query(engine.as_ref()))), session)
 }
 
-/// Asks all of them for the containers that `asked` can mean. Those that answer by themselves are sent the question first,
+/// Asks all of them for the containers that `asked` can mean. Those that answer by themselves are sent the query first,
 /// and while they make their answers the state on disk of the others is read.
 pub(super) fn find_with(
     engines: &[Box<dyn Engine>],
@@ -101,7 +101,7 @@ impl EngineAnswers {
             }
             Err(absent) if absent.is_absence() => self.absent.push(absent),
             Err(closed) if is_roots_alone(&closed) => self.closed.push(closed),
-            Err(trouble) => self.errors.push((name, trouble)),
+            Err(error) => self.errors.push((name, error)),
         }
     }
 
@@ -158,8 +158,8 @@ impl EngineAnswers {
         match (hits.pop(), hits.is_empty()) {
             (None, _) => Certainty::NotThere,
             (Some(hit), true) => match self.errors.first() {
-                Some(trouble) if geteuid().is_root() && !is_whole_id(asked, &hit) => {
-                    Certainty::CannotTell(hit, trouble.clone())
+                Some(error) if geteuid().is_root() && !is_whole_id(asked, &hit) => {
+                    Certainty::CannotTell(hit, error.clone())
                 }
                 _ => Certainty::Found(hit),
             },

@@ -29,7 +29,7 @@ pub enum FindError {
         search: Box<FailedSearch>,
     },
     /// An engine that may have it could not be asked, or could not tell; whether another engine has it or not.
-    #[error("{target}: {}{trouble}", undecided(hit.as_deref(), *engine, trouble))]
+    #[error("{target}: {}{why}", undecided(hit.as_deref(), *engine, why))]
     CannotTell {
         /// What was asked for.
         target: Target,
@@ -38,7 +38,7 @@ pub enum FindError {
         /// Which may have it, too.
         engine: EngineName,
         /// Why it could not be asked.
-        trouble: Box<EngineError>,
+        why: Box<EngineError>,
     },
     /// Its control group is called after a container that it is not in.
     #[error("PID {}: its control group is named after {}{}, but it is not a process of that container", .0, one_line(&.1.target()), .1.of_whom())]
@@ -160,7 +160,7 @@ impl FindError {
     pub fn of_an_engine(&self) -> Option<&EngineError> {
         match self {
             FindError::Engine(why) => Some(why),
-            FindError::CannotTell { trouble, .. } | FindError::Unplaced(_, Some(trouble)) => Some(trouble),
+            FindError::CannotTell { why, .. } | FindError::Unplaced(_, Some(why)) => Some(why),
             _ => None,
         }
     }
@@ -187,11 +187,11 @@ impl From<FindError> for Failure {
             FindError::Ambiguous { target, hits } => {
                 Failure::said(Status::Failed, message).and_lines(rows(&hits)).hint(each_alone(&target, &hits))
             }
-            FindError::CannotTell { target, hit, engine, trouble } => {
+            FindError::CannotTell { target, hit, engine, why } => {
                 let failure = Failure::said(Status::Failed, message);
                 match hit.and_then(|hit| alone(&target, &hit, engine)) {
                     Some(word) => failure.hint(hint!("use {} for that container", word)),
-                    None => failure.hint(Failure::from(*trouble).hint),
+                    None => failure.hint(Failure::from(*why).hint),
                 }
             }
             FindError::CalledSo { pid, hits } => {
@@ -204,8 +204,8 @@ impl From<FindError> for Failure {
                 };
                 no(message).hint(hint)
             }
-            FindError::Unplaced(_, Some(trouble)) => {
-                Failure::said(Status::Failed, message).hint(Failure::from(*trouble).hint)
+            FindError::Unplaced(_, Some(why)) => {
+                Failure::said(Status::Failed, message).hint(Failure::from(*why).hint)
             }
             FindError::Unplaced(unplaced, None) => {
                 let failure = Failure::said(Status::Failed, message);
@@ -229,9 +229,9 @@ impl From<FindError> for Failure {
 }
 
 /// What is known of a container that may be `engine`'s.
-fn undecided(hit: Option<&Container>, engine: EngineName, trouble: &EngineError) -> String {
+fn undecided(hit: Option<&Container>, engine: EngineName, why: &EngineError) -> String {
     match hit {
-        None if matches!(trouble, EngineError::Unrecorded { .. }) => {
+        None if matches!(why, EngineError::Unrecorded { .. }) => {
             "cannot tell which process is its first: ".to_owned()
         }
         Some(hit) => {
@@ -242,17 +242,17 @@ fn undecided(hit: Option<&Container>, engine: EngineName, trouble: &EngineError)
 }
 
 /// What is known of a process that no engine knows that could be asked.
-fn unknown_to_all(process: &UnplacedProcess, trouble: Option<&EngineError>) -> String {
-    match trouble {
+fn unknown_to_all(process: &UnplacedProcess, why: Option<&EngineError>) -> String {
+    match why {
         None => process.to_string(),
-        Some(trouble) => format!("{}; {trouble}", process.described("no engine that answered")),
+        Some(why) => format!("{}; {why}", process.described("no engine that answered")),
     }
 }
 
-/// The word that means `hit` alone, where asking one engine leaves out the one that is in trouble.
-fn alone(target: &Target, hit: &Container, in_trouble: EngineName) -> Option<String> {
+/// The word that means `hit` alone, where asking one engine leaves out the one that could not be asked.
+fn alone(target: &Target, hit: &Container, unasked: EngineName) -> Option<String> {
     let Target::Container { engine: None, name, .. } = target else { return None };
-    (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine_word()))
+    (unasked != hit.engine).then(|| format!("{}:{name}", hit.engine_word()))
 }
 
 /// The words that mean each of `hits` alone.

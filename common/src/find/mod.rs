@@ -108,7 +108,7 @@ fn find_container(
     match answers.certainty(asked) {
         Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, session),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
-        Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, Some(hit), trouble)),
+        Certainty::CannotTell(hit, unasked) => Err(cannot_tell(target, Some(hit), unasked)),
         Certainty::NotThere => match answers.doubt() {
             Some(doubt) => Err(cannot_tell(target, None, doubt.clone())),
             None => find_among_others(engine, target, (asked, others), answers, session),
@@ -132,7 +132,7 @@ fn find_of_user(
     match answers.certainty(&asked) {
         Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, session),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
-        Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, Some(hit), trouble)),
+        Certainty::CannotTell(hit, unasked) => Err(cannot_tell(target, Some(hit), unasked)),
         Certainty::NotThere => match answers.doubt() {
             Some(doubt) => Err(cannot_tell(target, None, doubt.clone())),
             None => Err(not_found_of_user(meant, target, answers)),
@@ -203,10 +203,10 @@ fn is_linked(target: &Target) -> bool {
 fn cannot_tell(
     target: &Target,
     hit: Option<Container>,
-    (engine, trouble): (EngineName, EngineError),
+    (engine, why): (EngineName, EngineError),
 ) -> FindError {
-    let (target, hit, trouble) = (target.clone(), hit.map(Box::new), Box::new(trouble));
-    FindError::CannotTell { target, hit, engine, trouble }
+    let (target, hit, why) = (target.clone(), hit.map(Box::new), Box::new(why));
+    FindError::CannotTell { target, hit, engine, why }
 }
 
 fn concerned(mut engines: Vec<Box<dyn Engine>>, asked: &ContainerQuery<'_>) -> Vec<Box<dyn Engine>> {
@@ -235,7 +235,7 @@ fn confirmed((found, is_proven): (Found, bool), session: &EngineSession) -> Resu
     let same = again.hits.iter().any(|hit| hit.is_same_as(container) && hit.pid == container.pid);
     match again.errors.into_iter().next() {
         _ if same => Ok(found),
-        Some((_, trouble)) => Err(trouble.into()),
+        Some((_, error)) => Err(error.into()),
         None => Err(FindError::Exited(Box::new(container.clone()))),
     }
 }
@@ -255,7 +255,7 @@ fn not_found(target: Target, answers: EngineAnswers, others: EngineAnswers) -> F
             let search = Box::new(FailedSearch { asked, silent, unasked, prompt, nearest: Vec::new() });
             FindError::NotFound { target, search }
         }
-        (true, Some(trouble)) => trouble.into(),
+        (true, Some(error)) => error.into(),
         (true, None) => no_engine(answers.absent),
     }
 }

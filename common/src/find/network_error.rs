@@ -48,7 +48,7 @@ pub enum NetworkError {
         /// How many more have it.
         more: usize,
     },
-    /// The network could not be looked at, or the question has no answer anywhere.
+    /// The network could not be looked at, or what was asked has no answer anywhere.
     #[error(transparent)]
     Map(#[from] MapError),
 }

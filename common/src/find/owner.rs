@@ -55,24 +55,24 @@ fn unless_in_doubt(known: VerifiedContainer, errors: Vec<FindError>) -> Result<V
     errors.into_iter().find(is_about_an_engine).map_or(Ok(known), Err)
 }
 
-fn is_about_an_engine(trouble: &FindError) -> bool {
-    matches!(trouble, FindError::Engine(_))
+fn is_about_an_engine(error: &FindError) -> bool {
+    matches!(error, FindError::Engine(_))
 }
 
 fn in_none(process: &Process, listing: ContainerList) -> Result<FindError, ProcessError> {
-    let trouble = listing.errors.into_iter().find_map(|trouble| match trouble {
-        FindError::Engine(trouble) => Some(trouble),
+    let unasked = listing.errors.into_iter().find_map(|error| match error {
+        FindError::Engine(error) => Some(error),
         _ => None,
     });
     let ids = cgroups::foreign_ids(process)?;
     let of_that_name = |known: &VerifiedContainer| ids.contains(&known.container.id);
-    let pretended = listing.containers.into_iter().find(of_that_name).filter(|_| trouble.is_none());
+    let pretended = listing.containers.into_iter().find(of_that_name).filter(|_| unasked.is_none());
     if let Some(known) = pretended {
         return Ok(FindError::Pretender(process.pid(), Box::new(known.container)));
     }
-    Ok(match (UnplacedProcess::of(process)?, trouble) {
-        (Some(unplaced), trouble) => FindError::Unplaced(Box::new(unplaced), trouble.map(Box::new)),
-        (None, Some(trouble)) => trouble.into(),
+    Ok(match (UnplacedProcess::of(process)?, unasked) {
+        (Some(unplaced), unasked) => FindError::Unplaced(Box::new(unplaced), unasked.map(Box::new)),
+        (None, Some(unasked)) => unasked.into(),
         (None, None) => FindError::InNone(process.pid()),
     })
 }

@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ended_is_gone_for_every_question() {
+    fn a_process_that_ended_is_gone_for_every_query() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::open(Pid::from_raw(child.id() as i32)).unwrap();
         assert!(process.is_alive());

@@ -1,4 +1,4 @@
-//! One question to an engine, on a connection of its own: sent at one time, answered at another, so that the caller can do
+//! One request to an engine, on a connection of its own: sent at one time, answered at another, so that the caller can do
 //! something else while the engine makes its answer. Nothing of it is left when the answer is there: setns(2) refuses a
 //! process with more than one thread.
 
@@ -32,8 +32,8 @@ type Answer<T> = Result<Result<T, Bollard>, Elapsed>;
 /// An answer that has come while the caller did something else is read in less than this part of the time that it had.
 const AT_LEAST: u32 = 4;
 
-/// A question that is on its way, and the runtime that waits for its answer.
-pub(in super::super) struct SentQuestion<T> {
+/// A request that is on its way, and the runtime that waits for its answer.
+pub(in super::super) struct SentApiRequest<T> {
     answer: PendingAnswer<T>,
     since: Instant,
     left: Duration,
@@ -46,7 +46,7 @@ enum PendingAnswer<T> {
     Awaited(Pin<Box<dyn Future<Output = Result<T, Bollard>>>>),
 }
 
-/// Why a question cannot be sent.
+/// Why a request cannot be sent.
 pub(super) enum ConnectError {
     Runtime(io::Error),
     Bollard(Bollard),
@@ -61,12 +61,12 @@ struct Wire {
     waiting: Mutex<Option<Waker>>,
 }
 
-impl<T: 'static> SentQuestion<T> {
-    /// Sends it; an answer has `left` from now on, and is waited for by [`SentQuestion::answer`].
+impl<T: 'static> SentApiRequest<T> {
+    /// Sends it; an answer has `left` from now on, and is waited for by [`SentApiRequest::answer`].
     pub(super) fn send(
         socket: &Path,
         left: Duration,
-        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
+        request: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
     ) -> Result<Self, ConnectError> {
         let (socket, wire) = (socket.to_owned(), Arc::new(Wire::default()));
         let transport = {
@@ -86,7 +86,7 @@ impl<T: 'static> SentQuestion<T> {
         let runtime = runtime.map_err(ConnectError::Runtime)?;
         let since = Instant::now();
         let mut answer: Pin<Box<dyn Future<Output = Result<T, Bollard>>>> =
-            Box::pin(async move { question(docker).await });
+            Box::pin(async move { request(docker).await });
         let came = poll_fn(|context| match answer.as_mut().poll(context) {
             Poll::Ready(came) => Poll::Ready(Some(came)),
             Poll::Pending => wire.written(context).map(|()| None),
@@ -96,14 +96,14 @@ impl<T: 'static> SentQuestion<T> {
             Some(came) => PendingAnswer::Came(came),
             None => PendingAnswer::Awaited(answer),
         };
-        Ok(SentQuestion { answer, since, left, wire, runtime })
+        Ok(SentApiRequest { answer, since, left, wire, runtime })
     }
 }
 
-impl<T> SentQuestion<T> {
+impl<T> SentApiRequest<T> {
     /// The answer, once it is there, and who gave it, if anybody was spoken to.
     pub(super) fn answer(self) -> (Answer<T>, Option<HeardSpeaker>) {
-        let SentQuestion { answer, since, left, wire, runtime } = self;
+        let SentApiRequest { answer, since, left, wire, runtime } = self;
         let answer = match answer {
             PendingAnswer::Came(answer) => answer,
             PendingAnswer::Awaited(answer) => {
@@ -243,8 +243,8 @@ mod tests {
 
     use super::*;
 
-    /// A question to something that answers at once, and says so before the answer is read.
-    fn asked(socket: &Path, left: Duration) -> SentQuestion<String> {
+    /// A request to something that answers at once, and says so before the answer is read.
+    fn asked(socket: &Path, left: Duration) -> SentApiRequest<String> {
         let listener = UnixListener::bind(socket).unwrap();
         let answering = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
@@ -254,7 +254,7 @@ mod tests {
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
             stream
         });
-        let sent = SentQuestion::send(socket, left, async |docker| {
+        let sent = SentApiRequest::send(socket, left, async |docker| {
             let answer = docker.inspect_container("web", None::<InspectContainerOptions>).await?;
             Ok(answer.id.unwrap_or_default())
         });

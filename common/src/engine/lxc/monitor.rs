@@ -296,7 +296,7 @@ impl Monitor {
                 peer: *peer,
             }),
             more => Err(MonitorError::Known(
-                self.nonsense(format_args!("{more} bytes more than the question has")),
+                self.nonsense(format_args!("{more} bytes more than the request has")),
             )),
         }
     }

@@ -24,7 +24,7 @@ impl NerdctlNames {
     pub(in super::super) fn all(&self) -> Result<HashMap<(String, String), String>, EngineError> {
         let mut names = HashMap::new();
         for store in self.stores()? {
-            for within in state::words(&store.join("names"))? {
+            for within in state::usable_names(&store.join("names"))? {
                 for (name, id) in names_in(&store, within.as_str())? {
                     names.insert((within.to_string(), id), name);
                 }
@@ -44,14 +44,14 @@ impl NerdctlNames {
 
     /// One for each containerd, named after its address.
     pub(super) fn stores(&self) -> Result<Vec<StatePath>, EngineError> {
-        Ok(state::words(&self.data)?.iter().map(|hash| self.data.join(hash.as_str())).collect())
+        Ok(state::usable_names(&self.data)?.iter().map(|hash| self.data.join(hash.as_str())).collect())
     }
 }
 
 pub(super) fn names_in(store: &StatePath, within: &str) -> Result<Vec<(String, String)>, EngineError> {
     let directory = store.join("names").join(within);
     let named = |name: Name| Some((name.to_string(), id_of(&directory, &name).ok()??));
-    Ok(state::words(&directory)?.into_iter().filter_map(named).collect())
+    Ok(state::usable_names(&directory)?.into_iter().filter_map(named).collect())
 }
 
 /// The container that has the name.

@@ -7,7 +7,7 @@ use std::{
 };
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum BenchError {
     #[error("{}: {cause}", path.display())]
     Path { path: PathBuf, cause: io::Error },
     #[error("{what}: {cause}")]
@@ -28,13 +28,13 @@ pub(crate) enum Trouble {
     NoSuchRow(String, String),
 }
 
-impl Trouble {
+impl BenchError {
     pub(crate) fn path(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |cause| Trouble::Path { path, cause }
+        move |cause| BenchError::Path { path, cause }
     }
 
     pub(crate) fn call<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
-        move |cause| Trouble::Call { what, cause: cause.into() }
+        move |cause| BenchError::Call { what, cause: cause.into() }
     }
 }
