@@ -15,11 +15,13 @@
 //! | [`failure`] | why a tool cannot go on, and its exit status: [`Failure`](failure::Failure) |
 //! | [`namespace`] | a namespace, held open: [`Namespace`](namespace::Namespace) |
 //! | [`process`] | a process, held by its pidfd: [`Process`](process::Process) |
+//! | [`program`] | the host's firewall programs, run with limits of time and output |
 //! | [`netlink`] | links, addresses, routes, rules and nftables: [`Socket`](netlink::Socket) |
 //! | [`packet`] | probes and their replies: ARP, neighbour discovery, ICMP |
 //! | [`probe`] | probes under way: the loop that sends, waits and listens, and what was sent |
 //! | [`diagnose`] | the judge: from evidence about a probe to its cause, a sentence and what helps |
 //! | [`view`] | a target's resolver, `/sys` and `/proc` for a program of the host |
+//! | [`firewall`] | the chains and rules of a namespace's packet filters, as their programs write them |
 //! | [`engine`] | the container engines, a file each: [`Engine`](engine::Engine) |
 //! | [`events`] | waits until containers may have changed |
 //! | [`netns`] | the names in `/run/netns`, as `ip netns` has them, and our records of them |
@@ -45,6 +47,8 @@ pub mod failure;
 #[forbid(unsafe_code)]
 pub mod find;
 #[forbid(unsafe_code)]
+pub mod firewall;
+#[forbid(unsafe_code)]
 pub mod hint;
 #[forbid(unsafe_code)]
 pub mod json;
@@ -66,6 +70,8 @@ pub mod packet;
 pub mod probe;
 #[forbid(unsafe_code)]
 pub mod process;
+#[forbid(unsafe_code)]
+pub mod program;
 pub mod sys;
 #[forbid(unsafe_code)]
 pub mod target;

@@ -1,6 +1,7 @@
 //! The system calls that no crate wraps, one thin function each: the only unsafe code of the toolbox.
 #![allow(unsafe_code)]
 
+mod bpf;
 mod forks;
 mod messages;
 mod mounts;
@@ -19,14 +20,15 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
+pub use bpf::{bpf_program_name, bpf_programs_of_cgroup, bpf_programs_of_link};
 pub use forks::{exit_at_once, fork_single_threaded};
 pub use messages::{
     BATCH, Instruction, RecvBuffer, address_in, attach_filter, bind_to, connect_to, receive_many, send_many,
 };
 pub use mounts::{MountAttributes, has_mount_setattr, mount_setattr};
 pub use namespaces::{
-    namespace_handle, namespace_owner, namespace_owner_uid, namespace_parent, namespace_type,
-    open_namespace_by_handle, socket_namespace,
+    list_network_namespaces, namespace_handle, namespace_owner, namespace_owner_uid, namespace_parent,
+    namespace_type, open_namespace_by_handle, socket_namespace,
 };
 pub use options::{SocketOption, option, peer_pidfd, set_option};
 pub use signals::{default_action, default_action_of, exit_on, raise, unblock};

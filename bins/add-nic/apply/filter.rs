@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use common::failure::{Failure, say};
 use common::netlink::{Netfilter, NetlinkError};
 use common::output::one_line;
+use common::program::{self, ProgramError};
 
 use crate::model::change::PlanStep;
 use crate::model::filter::{AcceptRule, FAMILY, IptablesListing, NicRules, TABLE};
 use crate::model::plan::Plan;
-use crate::read::program::{self, ProgramError};
 use crate::tool::TOOL;
 
 /// Why a rule could not be added or deleted.

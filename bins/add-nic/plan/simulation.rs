@@ -287,6 +287,7 @@ impl NetnsState {
             scope: spec.scope.unwrap_or_else(|| usual_scope(spec.to, spec.via)),
             kind: UNICAST,
             on_link: spec.on_link,
+            hops: vec![],
             is_plain: true,
         })
     }

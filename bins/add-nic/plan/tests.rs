@@ -103,6 +103,7 @@ fn default_route(everywhere: &str, gateway: &str) -> Route {
         scope: 0,
         kind: 1,
         on_link: false,
+        hops: vec![],
         is_plain: true,
     }
 }

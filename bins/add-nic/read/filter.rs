@@ -4,6 +4,7 @@ use std::fs;
 
 use common::failure::Failure;
 use common::netlink::{Chain, Netfilter, TableFamily};
+use common::program;
 
 use crate::model::change::PlanStep;
 use crate::model::filter::{
@@ -12,7 +13,6 @@ use crate::model::filter::{
 use crate::model::record::NicRecord;
 use crate::model::wanted::Wanted;
 use crate::read::ports::listeners;
-use crate::read::program;
 
 /// What there is that `wanted` needs, and what became of what `records` have; nothing where neither is about filters.
 pub fn read<'a>(

@@ -5,7 +5,6 @@ pub mod endpoints;
 pub mod filter;
 pub mod owner;
 mod ports;
-pub mod program;
 pub mod snapshot;
 pub mod sockets;
 pub mod sysctl;

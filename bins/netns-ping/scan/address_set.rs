@@ -138,6 +138,7 @@ mod tests {
             scope: 0,
             kind: 1,
             on_link: false,
+            hops: vec![],
             is_plain: true,
         }
     }

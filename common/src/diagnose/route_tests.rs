@@ -47,6 +47,7 @@ fn route(kind: u8, destination: &str, table: u32, metric: u32) -> Route {
         scope: 0,
         kind,
         on_link: false,
+        hops: vec![],
         is_plain: true,
     }
 }

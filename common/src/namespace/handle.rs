@@ -26,6 +26,11 @@ impl NamespaceHandle {
         self.id
     }
 
+    /// The one with that ID, as listns(2) lists it.
+    pub fn of_id(id: u64) -> Self {
+        NamespaceHandle { id, kind: 0, inode: 0 }
+    }
+
     /// The same by the ID alone, which the kernel takes since Linux 6.19.
     #[must_use]
     pub fn only_id(self) -> Self {

@@ -6,7 +6,7 @@ mod kind;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -29,6 +29,14 @@ pub struct NamespaceId {
     device: u64,
     /// The number in `net:[4026531840]`.
     pub inode: u64,
+}
+
+impl NamespaceId {
+    /// Another one of the same host, whose inode is known: all namespaces are on one nsfs.
+    #[must_use]
+    pub fn with_inode(self, inode: u64) -> Self {
+        NamespaceId { inode, ..self }
+    }
 }
 
 impl From<&FileStat> for NamespaceId {
@@ -71,6 +79,21 @@ impl Namespace {
             errno => NamespaceError::Io { file: path.to_owned(), source: errno.into() },
         })?;
         Self::from_fd(fd, kind, || path.to_owned())
+    }
+
+    /// Opens the namespace that `file`, opened with O_PATH, is of: what may have become a device meanwhile is not opened.
+    ///
+    /// # Errors
+    /// As [`Namespace::open`]; `shown` is what the file is called in them.
+    pub fn behind(file: BorrowedFd<'_>, kind: NamespaceKind, shown: &Path) -> Result<Self, NamespaceError> {
+        let io = |errno: Errno| NamespaceError::Io { file: shown.to_owned(), source: errno.into() };
+        if fstatfs(file).map_err(io)?.filesystem_type() != NSFS_MAGIC {
+            return Err(NamespaceError::NotANamespace { file: shown.to_owned() });
+        }
+        let itself = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let fd = nix::fcntl::open(itself.as_str(), flags, Mode::empty()).map_err(io)?;
+        Self::from_fd(fd, kind, || shown.to_owned())
     }
 
     /// The namespace of `kind` that we are in.

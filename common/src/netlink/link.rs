@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use nix::errno::Errno;
 
+use super::traffic::xdp;
 use super::wire::{Malformed, NetlinkRequest, attributes, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
@@ -40,7 +41,9 @@ const IFLA_GROUP: u16 = 27;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_PERM_ADDRESS: u16 = 54;
+const IFLA_TARGET_NETNSID: u16 = 46;
 const IFLA_VLAN_ID: u16 = 1;
+const IFLA_VXLAN_LINK: u16 = 3;
 
 /// Leave out the counters, which are a third of each answer (linux/rtnetlink.h).
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
@@ -80,7 +83,8 @@ pub struct Link {
     /// Its group, 0 by default.
     pub group: u32,
     /// IFLA_LINK: of a veth the index of the other end, of a VLAN or macvlan that of the link below. The kernel
-    /// leaves it out when that index is the link's own; [`Link::other_end`] knows.
+    /// leaves it out when that index is the link's own; [`Link::other_end`] knows. Of a vxlan link IFLA_VXLAN_LINK, for
+    /// its IFLA_LINK is always its own index.
     pub link: Option<u32>,
     /// The namespace that `link` is an index of, as this namespace numbers it; this one itself when there is none.
     pub link_netnsid: Option<i32>,
@@ -212,6 +216,7 @@ impl Link {
         let (index, flags) = (u32_at(payload, 4), u32_at(payload, 8));
         let (index, flags) = (index.ok_or(Malformed::Short)?, flags.ok_or(Malformed::Short)?);
         let mut link = Link { flags, ..Link::plain(index) };
+        let mut below = None;
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             let (kind, value) = attribute?;
             match kind {
@@ -223,18 +228,22 @@ impl Link {
                 IFLA_MASTER => link.master = Some(number(value)?),
                 IFLA_OPERSTATE => link.operstate = OperState::from(*value.first().ok_or(Malformed::Short)?),
                 IFLA_IFALIAS => link.alias = Some(text(value)),
-                IFLA_LINKINFO => link.read_info(value)?,
+                IFLA_LINKINFO => below = link.read_info(value)?,
                 IFLA_GROUP => link.group = number(value)?,
                 IFLA_LINK_NETNSID => link.link_netnsid = Some(number(value)?.cast_signed()),
                 _ => {}
             }
         }
+        if link.kind.as_deref() == Some("vxlan") {
+            link.link = below;
+        }
         if link.name.is_empty() { Err(Malformed::Missing("name")) } else { Ok(link) }
     }
 
-    /// IFLA_LINKINFO: the kinds come before the data, whose meaning depends on them.
-    fn read_info(&mut self, nested: &[u8]) -> Result<(), Malformed> {
-        let mut port_of_bridge = false;
+    /// IFLA_LINKINFO: the kinds come before the data, whose meaning depends on them. Returns the index of the link below a
+    /// vxlan link.
+    fn read_info(&mut self, nested: &[u8]) -> Result<Option<u32>, Malformed> {
+        let (mut port_of_bridge, mut below) = (false, None);
         for attribute in attributes(nested) {
             match attribute? {
                 (IFLA_INFO_KIND, name) => self.kind = Some(text(name)),
@@ -249,13 +258,16 @@ impl Link {
                 (IFLA_INFO_DATA, data) if self.kind.as_deref() == Some("vlan") => {
                     self.vlan = bytes_in(data, IFLA_VLAN_ID)?.map(u16::from_ne_bytes);
                 }
+                (IFLA_INFO_DATA, data) if self.kind.as_deref() == Some("vxlan") => {
+                    below = bytes_in(data, IFLA_VXLAN_LINK)?.map(u32::from_ne_bytes);
+                }
                 (IFLA_INFO_SLAVE_DATA, data) if port_of_bridge => {
                     self.port_state = byte_in(data, IFLA_BRPORT_STATE)?.map(PortState::from);
                 }
                 _ => {}
             }
         }
-        Ok(())
+        Ok(below)
     }
 }
 
@@ -293,6 +305,14 @@ impl Socket {
         self.dump(request, Link::read)
     }
 
+    /// The same, each with the IDs of its XDP programs, which are mostly none.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn links_with_xdp(&mut self) -> Result<Vec<(Link, Vec<u32>)>, NetlinkError> {
+        self.dump(request, |payload| Ok((Link::read(payload)?, xdp(payload)?)))
+    }
+
     /// The link of that index, or `None`.
     ///
     /// # Errors
@@ -310,6 +330,20 @@ impl Socket {
         self.one_link(|flags| {
             NetlinkRequest::new("link", RTM_GETLINK, flags, &[0; FIXED_BYTES])
                 .with_text(IFLA_IFNAME, name.as_str())
+        })
+    }
+
+    /// The link of that index in the namespace that this one knows by the number `nsid`, or `None`; in its
+    /// [`Link::link_netnsid`] it is this namespace that numbers. Linux 4.20.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EACCES without CAP_NET_ADMIN over the user namespace that owns it, EINVAL where no namespace has
+    /// that number.
+    pub fn link_of(&mut self, nsid: i32, index: u32) -> Result<Option<Link>, NetlinkError> {
+        let fixed = [[0; 4], index.to_ne_bytes(), [0; 4], [0; 4]].concat();
+        self.one_link(|flags| {
+            NetlinkRequest::new("link", RTM_GETLINK, flags, &fixed)
+                .with_u32(IFLA_TARGET_NETNSID, nsid.cast_unsigned())
         })
     }
 

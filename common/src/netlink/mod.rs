@@ -11,6 +11,7 @@ mod address;
 mod conntrack;
 mod error;
 mod events;
+mod fdb;
 mod ipsec;
 mod link;
 mod listener;
@@ -23,12 +24,14 @@ mod rule;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod wire;
 
 pub use address::{Address, AddressAttributes, NewAddress};
 pub use conntrack::{FlowTuple, TrackedFlow};
 pub use error::NetlinkError;
 pub use events::ChangeListener;
+pub use fdb::{FdbEntry, FdbOrigin};
 pub use ipsec::has_ipsec_policies;
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
@@ -37,6 +40,7 @@ pub use listener::{AbstractListener, abstract_listeners, owner_of_abstract};
 pub use listening::{ListeningSocket, listening};
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Netfilter, TableFamily};
-pub use route::{ANYCAST, NewRoute, Route, RouteLookup, UNICAST, usual_scope};
-pub use rule::{NewRule, Rule};
+pub use route::{ANYCAST, NewRoute, NextHop, Route, RouteLookup, UNICAST, usual_scope};
+pub use rule::{NewRule, Rule, RuleConditions, RuleLink};
 pub use socket::Socket;
+pub use traffic::{QueueDiscipline, TrafficDirection, TrafficFilter};

@@ -23,12 +23,15 @@ const RTA_MARK: u16 = 16;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
+const RTA_MULTIPATH: u16 = 9;
 const RTA_CACHEINFO: u16 = 12;
 const RTA_TABLE: u16 = 15;
 const RTA_VIA: u16 = 18;
 const RTA_PREF: u16 = 20;
 
 const RTNH_F_ONLINK: u32 = 4;
+/// struct rtnexthop: length, flags, weight less one, index.
+const HOP_BYTES: usize = 8;
 /// The route is a copy that was made for one destination, not a configured one.
 const RTM_F_CLONED: u32 = 0x200;
 /// RT_TABLE_MAIN
@@ -69,8 +72,21 @@ pub struct Route {
     pub kind: u8,
     /// Whether the router is on the link whatever its address is.
     pub on_link: bool,
+    /// Of a route that several links or routers share, each of them.
+    pub hops: Vec<NextHop>,
     /// Whether this is all there is to it, so that one made of this would be the same.
     pub is_plain: bool,
+}
+
+/// One of several ways that a route has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextHop {
+    /// The router that is next.
+    pub gateway: Option<IpAddr>,
+    /// The index of the link.
+    pub index: u32,
+    /// Its share, 1 or more.
+    pub weight: u16,
 }
 
 /// How packets go to one destination.
@@ -169,6 +185,7 @@ impl Route {
         };
         let (mut destination, mut is_plain) = (unspecified, source_len == 0 && tos == 0 && kind == UNICAST);
         is_plain &= protocol != FROM_A_ROUTER;
+        let mut hops = Vec::new();
         let (mut gateway, mut index, mut source, mut metric, mut table) =
             (None, None, None, 0, u32::from(table));
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
@@ -181,6 +198,10 @@ impl Route {
                 (RTA_TABLE, value) => table = number(value)?,
                 // Statistics, and a preference that is medium unless a router said otherwise.
                 (RTA_CACHEINFO, _) | (RTA_PREF, [0, ..]) => {}
+                (RTA_MULTIPATH, value) => {
+                    is_plain = false;
+                    hops = next_hops(family, value)?;
+                }
                 _ => is_plain = false,
             }
         }
@@ -201,9 +222,32 @@ impl Route {
             scope,
             kind,
             on_link,
+            hops,
             is_plain,
         }))
     }
+}
+
+/// The nexthops of RTA_MULTIPATH: each is a header of its own with attributes behind it.
+fn next_hops(family: u8, mut rest: &[u8]) -> Result<Vec<NextHop>, Malformed> {
+    let mut hops = Vec::new();
+    while !rest.is_empty() {
+        let length = rest.first_chunk().map(|two| usize::from(u16::from_ne_bytes(*two)));
+        let length = length.filter(|length| *length >= HOP_BYTES).ok_or(Malformed::Short)?;
+        let hop = rest.get(..length).ok_or(Malformed::Short)?;
+        let mut gateway = None;
+        for attribute in attributes(&hop[HOP_BYTES..]) {
+            match attribute? {
+                (RTA_GATEWAY, value) => gateway = ip(family, value),
+                (RTA_VIA, value) => gateway = via(value),
+                _ => {}
+            }
+        }
+        let index = u32_at(hop, 4).ok_or(Malformed::Short)?;
+        hops.push(NextHop { gateway, index, weight: u16::from(hop[3]) + 1 });
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(hops)
 }
 
 /// The scope of a route without one: as in ip-route(8). IPv6 has no scopes.

@@ -1,10 +1,12 @@
 //! Rules of policy routing, which say in what order the tables are asked: RTM_GETRULE, RTM_NEWRULE, RTM_DELRULE,
 //! linux/fib_rules.h.
 
+use std::fmt;
+
 use nix::errno::Errno;
 
 use super::socket::flag;
-use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, number, u32_at};
+use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -16,11 +18,16 @@ const FIXED_BYTES: usize = 12;
 
 const FRA_DST: u16 = 1;
 const FRA_SRC: u16 = 2;
+const FRA_IIFNAME: u16 = 3;
 const FRA_PRIORITY: u16 = 6;
+const FRA_FWMARK: u16 = 10;
 const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
+const FRA_FWMASK: u16 = 16;
+const FRA_OIFNAME: u16 = 17;
 const FRA_PROTOCOL: u16 = 21;
 
+const FIB_RULE_INVERT: u32 = 2;
 /// FR_ACT_TO_TBL
 const TO_TABLE: u8 = 1;
 /// What the kernel says of a rule that suppresses no route.
@@ -41,10 +48,51 @@ pub struct Rule {
     pub destination: Option<Cidr>,
     /// FR_ACT_*: 1 asks the table, 6 to 8 refuse (linux/fib_rules.h).
     pub action: u8,
+    /// What else packets must have.
+    pub conditions: RuleConditions,
     /// Whether it depends on more than the destination: a source, a mark, a link, a kind of service.
     pub is_conditional: bool,
     /// Whether this is all there is to it, so that one made of this would be the same.
     pub is_plain: bool,
+}
+
+/// What packets must have, besides their addresses, for a rule to be about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuleConditions {
+    /// The mark, and which of its bits count.
+    pub mark: Option<(u32, u32)>,
+    /// The link that they came in by; `lo` is what the host itself sends.
+    pub inbound: Option<RuleLink>,
+    /// The link that their socket is bound to.
+    pub outbound: Option<RuleLink>,
+    /// Whether the rule is about all packets but those.
+    pub is_inverted: bool,
+    /// Whether there is more, such as ports, users, a tunnel.
+    pub has_more: bool,
+}
+
+/// The name of a link in a rule; it need not exist.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RuleLink([u8; 16]);
+
+impl RuleLink {
+    fn read(value: &[u8]) -> Option<Self> {
+        let name = until_nul(value);
+        let mut bytes = [0; 16];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        Some(RuleLink(bytes))
+    }
+
+    /// The name; like all names of links it can hold any bytes.
+    pub fn name(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(until_nul(&self.0))
+    }
+}
+
+impl fmt::Debug for RuleLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name().fmt(f)
+    }
 }
 
 /// A rule that is to be, or to be deleted: packets from `source` are routed by `table`, unless what comes before knows the way.
@@ -62,8 +110,18 @@ impl Rule {
     /// One that asks a table, and depends on nothing but a source.
     pub fn plain(is_ipv4: bool, source: Option<Cidr>, priority: u32, table: u32) -> Self {
         let is_conditional = source.is_some();
-        let (action, destination) = (TO_TABLE, None);
-        Rule { source, priority, table, is_ipv4, destination, action, is_conditional, is_plain: true }
+        let (action, destination, conditions) = (TO_TABLE, None, RuleConditions::default());
+        Rule {
+            source,
+            priority,
+            table,
+            is_ipv4,
+            destination,
+            action,
+            conditions,
+            is_conditional,
+            is_plain: true,
+        }
     }
 
     /// Reads the payload of an RTM_NEWRULE; `None` for one of a family that is neither IPv4 nor IPv6.
@@ -78,6 +136,12 @@ impl Rule {
         let mut is_plain = destination_len == 0 && tos == 0 && action == TO_TABLE && flags == 0;
         let (mut is_conditional, mut destination) = (tos != 0 || flags != 0, None);
         let (mut source, mut priority, mut table) = (None, 0, u32::from(table));
+        let mut conditions = RuleConditions {
+            is_inverted: flags & FIB_RULE_INVERT != 0,
+            has_more: tos != 0,
+            ..RuleConditions::default()
+        };
+        let (mut mark, mut mask) = (None, u32::MAX);
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             match attribute? {
                 (FRA_SRC, value) => source = ip(family, value),
@@ -94,9 +158,19 @@ impl Rule {
                 }
                 // What made it.
                 (FRA_PROTOCOL, _) => {}
-                _ => (is_plain, is_conditional) = (false, true),
+                (kind, value) => {
+                    (is_plain, is_conditional) = (false, true);
+                    match kind {
+                        FRA_FWMARK => mark = Some(number(value)?),
+                        FRA_FWMASK => mask = number(value)?,
+                        FRA_IIFNAME => conditions.inbound = RuleLink::read(value),
+                        FRA_OIFNAME => conditions.outbound = RuleLink::read(value),
+                        _ => conditions.has_more = true,
+                    }
+                }
             }
         }
+        conditions.mark = mark.map(|mark| (mark, mask));
         is_conditional |= source.is_some();
         let destination = match destination {
             Some(address) => Some(Cidr::new(address, destination_len).ok_or(Malformed::Short)?),
@@ -107,7 +181,17 @@ impl Rule {
             None => None,
         };
         let is_ipv4 = i32::from(family) == libc::AF_INET;
-        Ok(Some(Rule { source, priority, table, is_ipv4, destination, action, is_conditional, is_plain }))
+        Ok(Some(Rule {
+            source,
+            priority,
+            table,
+            is_ipv4,
+            destination,
+            action,
+            conditions,
+            is_conditional,
+            is_plain,
+        }))
     }
 }
 

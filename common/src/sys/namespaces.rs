@@ -97,6 +97,41 @@ pub fn open_namespace_by_handle(id: [u8; 16]) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
 }
 
+/// struct ns_id_req of listns(2), linux/nsfs.h.
+#[repr(C)]
+struct NamespaceIdRequest {
+    size: u32,
+    spare: u32,
+    /// The last one of the page before.
+    after: u64,
+    kinds: u32,
+    spare2: u32,
+    /// 0 is any.
+    user_namespace: u64,
+}
+
+/// The IDs of all network namespaces that we may know of, whatever holds them; ENOSYS before Linux 6.19.
+///
+/// listns(2), which has no manual page yet: kernel/nstree.c of the kernel.
+pub fn list_network_namespaces() -> Result<Vec<u64>> {
+    const SYS_LISTNS: libc::c_long = 470; // on every architecture
+    const PAGE: usize = 512;
+    let mut all = Vec::new();
+    loop {
+        let size = size_of::<NamespaceIdRequest>() as u32;
+        let (after, kinds) = (all.last().copied().unwrap_or(0), libc::CLONE_NEWNET.cast_unsigned());
+        let request = NamespaceIdRequest { size, spare: 0, after, kinds, spare2: 0, user_namespace: 0 };
+        let mut page = [0_u64; PAGE];
+        // SAFETY: the kernel reads `size` bytes of the request and writes at most PAGE numbers; both outlive the call.
+        let done = unsafe { libc::syscall(SYS_LISTNS, &raw const request, page.as_mut_ptr(), PAGE, 0) };
+        let count = usize::try_from(Errno::result(done)?).unwrap_or(0).min(PAGE);
+        all.extend_from_slice(&page[..count]);
+        if count < PAGE {
+            return Ok(all);
+        }
+    }
+}
+
 /// The network namespace that a socket belongs to; EPERM without CAP_NET_ADMIN over its owner.
 ///
 /// SIOCGSKNS of Linux 4.10, `get_net_ns_by_fd` in its net/socket.c.

@@ -1,4 +1,4 @@
-//! Runs the host's firewall programs: searched where only root can install one, with a clean environment, a time limit and an
+//! Runs programs of the host, those of its firewall: searched where only root can install one, with a clean environment, a time limit and an
 //! output limit.
 
 use std::fs;
@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::output::one_line;
-use common::process::open_pidfd;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
+
+use crate::output::one_line;
+use crate::process::open_pidfd;
 
 /// What systemd gives to services, and where NixOS has its programs. Never $PATH, which may be a user's, under sudo too.
 const DIRECTORIES: [&str; 7] = [
@@ -78,7 +79,11 @@ pub fn find(name: &str) -> Option<PathBuf> {
     DIRECTORIES.iter().map(|directory| Path::new(directory).join(name)).find(is_one)
 }
 
-/// Runs it to its end, and returns its output. It is in a process group of its own: Ctrl-C does not interrupt it.
+/// Runs it to its end, in the namespaces that this thread is in, and returns its output. It is in a process group of its own:
+/// Ctrl-C does not interrupt it.
+///
+/// # Errors
+/// [`ProgramError`]; as `Failed` with the program's own status.
 pub fn run(program: &Path, words: &[&str], input: Option<&str>) -> Result<String, ProgramError> {
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let io = |source: io::Error| ProgramError::Io { program: name.clone(), source };
@@ -115,7 +120,7 @@ pub fn run(program: &Path, words: &[&str], input: Option<&str>) -> Result<String
 
 /// A file that only we and the program have: unlike a pipe it takes any length at once.
 fn in_memory(text: &str) -> io::Result<OwnedFd> {
-    let fd = memfd_create(c"add-nic", MFdFlags::MFD_CLOEXEC)?;
+    let fd = memfd_create(c"input", MFdFlags::MFD_CLOEXEC)?;
     let mut file = fs::File::from(fd);
     file.write_all(text.as_bytes())?;
     io::Seek::rewind(&mut file)?;

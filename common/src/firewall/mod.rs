@@ -1,0 +1,10 @@
+//! The packet filters of a network namespace as their own programs write them: nftables' by `nft`, those of iptables by the
+//! program whose they are. They are looked at only: nothing here makes the kernel load or make a table.
+
+mod chain;
+mod iptables_save;
+mod listing;
+mod nft_ruleset;
+
+pub use chain::{FilterChain, FilterProgram, FilterRule, PacketCount};
+pub use listing::FilterListing;
