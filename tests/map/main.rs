@@ -6,5 +6,7 @@
 
 mod docker;
 mod lookup;
+mod plugged;
 mod scale;
+mod seen;
 mod strangers;

@@ -6,6 +6,7 @@ mod cgroups;
 mod container_networks;
 mod error;
 mod found;
+mod host;
 mod known;
 mod meant;
 mod named_cgroup;
@@ -20,6 +21,7 @@ use nix::unistd::{Pid, Uid, User, geteuid};
 pub use container_networks::{NetworkAnswers, gives_default_route, networks};
 pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
+pub use host::{KnownHost, host};
 pub use known::{
     ContainerList, ProcessInodes, VerifiedContainer, list, list_matching, list_of_user, list_ours,
     list_with_idle,

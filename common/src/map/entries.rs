@@ -1,4 +1,5 @@
-//! Where network namespaces are to be found: processes that are in them, and mounts of their files.
+//! Where network namespaces are to be found: processes that are in them, mounts of their files, and where that is asked for,
+//! whatever else holds them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,31 +10,47 @@ use nix::unistd::Pid;
 use procfs::FromRead;
 use procfs::process::Stat;
 
+use super::search::HolderSearch;
 use super::{MapEntry, MapError, Unseen, mounts};
-use crate::namespace::NamespaceId;
+use crate::mountinfo;
+use crate::namespace::{self, NamespaceId, NamespaceKind};
+
+/// How hard namespaces are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookDepth {
+    /// By processes, and by mounts where we can see them: all but a few, in the least time.
+    Quick,
+    /// By everything that holds one: threads, descriptors, sockets, mounts elsewhere, and the kernel's own list.
+    Whole,
+}
 
 /// All of them, each once, however many processes are in it.
-pub(super) fn all() -> Result<(Vec<MapEntry>, Unseen), MapError> {
+pub(super) fn all(depth: LookDepth) -> Result<(Vec<MapEntry>, Unseen), MapError> {
     let mut entries = BTreeMap::new();
     let mut unseen = Unseen::default();
-    for pid in pids()? {
+    let pids = pids()?;
+    for pid in &pids {
         match stat(format!("/proc/{pid}/ns/net").as_str()) {
-            Ok(stat) => at(&mut entries, NamespaceId::from(&stat)).pids.push(pid),
-            Err(Errno::EACCES | Errno::EPERM) if !is_ending(pid) => unseen.processes += 1,
+            Ok(stat) => MapEntry::at(&mut entries, NamespaceId::from(&stat)).pids.push(*pid),
+            Err(Errno::EACCES | Errno::EPERM) if !is_ending(*pid) => unseen.processes += 1,
             // It has ended, or is about to.
             Err(_) => {}
         }
     }
     let file = "/proc/self/mountinfo";
-    let mountinfo = fs::read(file).map_err(|source| MapError::Proc { file, source })?;
-    for name in mounts::of_network_namespaces(&mountinfo) {
+    let mountinfo = mountinfo::own().map_err(|source| MapError::Proc { file, source })?;
+    for (_, name) in mounts::network_namespaces(&mountinfo) {
         // Unmounted meanwhile, or under another mount.
         let Ok(stat) = stat(&name) else { continue };
-        let names = &mut at(&mut entries, NamespaceId::from(&stat)).names;
+        let names = &mut MapEntry::at(&mut entries, NamespaceId::from(&stat)).names;
         // Mounts stack: iproute2's stand below and on its directory's own mount.
         if !names.contains(&name) {
             names.push(name);
         }
+    }
+    if depth == LookDepth::Whole {
+        let own = namespace::own_identity(NamespaceKind::Net)?;
+        HolderSearch::new(&mut entries, own).run(&pids, &mut unseen);
     }
     Ok((entries.into_values().collect(), unseen))
 }
@@ -44,10 +61,6 @@ fn is_ending(pid: Pid) -> bool {
     const PF_EXITING: u32 = 0x4; // linux/sched.h
     let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return true };
     Stat::from_read(&*stat).is_ok_and(|stat| stat.flags & PF_EXITING != 0)
-}
-
-fn at(entries: &mut BTreeMap<NamespaceId, MapEntry>, identity: NamespaceId) -> &mut MapEntry {
-    entries.entry(identity).or_insert_with(|| MapEntry { identity, pids: vec![], names: vec![] })
 }
 
 fn pids() -> Result<Vec<Pid>, MapError> {

@@ -1,13 +1,20 @@
 //! A network namespace on the map: how it is opened, and which process stands for it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
+use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
-use crate::namespace::{Namespace, NamespaceError, NamespaceId, NamespaceKind};
-use crate::process::Process;
+use super::NetnsHolder;
+use crate::namespace::{Namespace, NamespaceError, NamespaceHandle, NamespaceId, NamespaceKind};
+use crate::process::{Process, open_pidfd};
 
 /// A network namespace, and the ways to it.
 #[derive(Debug, Clone)]
@@ -18,18 +25,42 @@ pub struct MapEntry {
     pub pids: Vec<Pid>,
     /// Where its file is mounted: `/run/netns/blue`.
     pub names: Vec<PathBuf>,
+    /// What else holds it, where that was looked for.
+    pub holders: Vec<NetnsHolder>,
+    /// Its ID in the kernel's own list, where the kernel has one.
+    pub handle: Option<NamespaceHandle>,
 }
 
 impl MapEntry {
+    /// The one of that identity among `entries`, a new one if need be.
+    pub(super) fn at(entries: &mut BTreeMap<NamespaceId, MapEntry>, identity: NamespaceId) -> &mut Self {
+        entries.entry(identity).or_insert_with(|| MapEntry {
+            identity,
+            pids: vec![],
+            names: vec![],
+            holders: vec![],
+            handle: None,
+        })
+    }
+
+    /// Whether nothing that we have seen holds it.
+    pub(super) fn is_held_by_nothing(&self) -> bool {
+        self.pids.is_empty() && self.names.is_empty() && self.holders.is_empty()
+    }
+
     /// Opens it; `None` if it has vanished, or every way to it leads elsewhere by now.
     ///
     /// # Errors
     /// What the last way said that did not just lead nowhere.
     pub fn open(&self) -> Result<Option<Namespace>, NamespaceError> {
         let files = self.pids.iter().map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")));
+        let files = files.chain(self.names.iter().cloned());
+        let opened = files.map(|file| Namespace::open(&file, NamespaceKind::Net));
+        let others = self.holders.iter().filter_map(by_holder);
+        let by_handle = self.handle.iter().map(|handle| Namespace::by_handle(*handle, NamespaceKind::Net));
         let mut refused = None;
-        for file in files.chain(self.names.iter().cloned()) {
-            match Namespace::open(&file, NamespaceKind::Net) {
+        for opened in opened.chain(others).chain(by_handle) {
+            match opened {
                 Ok(namespace) if namespace.identity() == self.identity => return Ok(Some(namespace)),
                 Err(error) if !leads_nowhere(&error) => refused = Some(error),
                 _ => {}
@@ -81,13 +112,56 @@ impl fmt::Display for MapEntry {
     }
 }
 
+/// Opens a namespace by what holds it; `None` where that is no way to it. Descriptors can become anything at any time, and paths
+/// in another mount namespace are that one's to choose: nothing but a namespace is opened.
+fn by_holder(holder: &NetnsHolder) -> Option<Result<Namespace, NamespaceError>> {
+    let looked_at = |file: nix::Result<OwnedFd>, shown: &Path| match file {
+        Ok(file) => Namespace::behind(file.as_fd(), NamespaceKind::Net, shown),
+        Err(errno) => Err(NamespaceError::Io { file: shown.to_owned(), source: errno.into() }),
+    };
+    Some(match holder {
+        NetnsHolder::Processes | NetnsHolder::Mount(_) | NetnsHolder::Unknown => return None,
+        NetnsHolder::Thread { pid, tid } => {
+            Namespace::open(format!("/proc/{pid}/task/{tid}/ns/net").as_ref(), NamespaceKind::Net)
+        }
+        NetnsHolder::Descriptor { pid, fd } => {
+            let file = PathBuf::from(format!("/proc/{pid}/fd/{fd}"));
+            looked_at(open(&file, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()), &file)
+        }
+        NetnsHolder::ForeignMount { pid, path } => {
+            let root = PathBuf::from(format!("/proc/{pid}/root"));
+            let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+            let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+            let shown = root.join(path.strip_prefix("/").unwrap_or(path));
+            let file = open(&root, flags | OFlag::O_DIRECTORY, Mode::empty())
+                .and_then(|root| openat2(root, path, how));
+            looked_at(file, &shown)
+        }
+        NetnsHolder::Socket { pid, fd } => {
+            let shown = PathBuf::from(format!("/proc/{pid}/fd/{fd}"));
+            of_socket(*pid, *fd).map_err(|errno| NamespaceError::Io { file: shown, source: errno.into() })
+        }
+    })
+}
+
+/// The network namespace of another process's socket. The copy of it is closed at once: it changes nothing there, but for
+/// one that is closed in this moment, whose end comes a moment later.
+pub(super) fn of_socket(pid: Pid, fd: i32) -> nix::Result<Namespace> {
+    let pidfd = open_pidfd(pid)?;
+    let socket = pidfd_getfd(&pidfd, fd, PidfdGetfdFlags::empty());
+    let socket = socket.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+    Namespace::of_socket(socket.as_fd())
+}
+
 /// The process has ended, or the name is no namespace's any more.
 fn leads_nowhere(error: &NamespaceError) -> bool {
     match error {
         NamespaceError::Io { source, .. } => {
-            source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(libc::ESRCH)
+            let ended = [libc::ESRCH, libc::EBADF, libc::ENOTTY].map(Some);
+            source.kind() == io::ErrorKind::NotFound || ended.contains(&source.raw_os_error())
         }
         NamespaceError::Gone { .. }
+        | NamespaceError::NoSuch { .. }
         | NamespaceError::NotANamespace { .. }
         | NamespaceError::OtherKind { .. } => true,
         _ => false,

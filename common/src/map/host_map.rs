@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use nix::unistd::{Pid, Uid};
 
-use super::Unseen;
+use super::{NetnsHolder, Unseen};
 use crate::engine::Container;
 use crate::netlink::{Address, Link};
 
@@ -36,40 +36,8 @@ pub struct MappedNetns {
     pub held_by: Vec<NetnsHolder>,
     /// The containers whose processes are in it, of every engine.
     pub containers: Vec<Container>,
-    /// Its links, by ascending index.
+    /// Its links, by ascending index: they are searched so.
     pub links: Vec<MappedLink>,
-}
-
-/// What keeps a network namespace alive.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum NetnsHolder {
-    /// Processes whose first thread is in it.
-    Processes,
-    /// A thread that has left the namespace of its process.
-    Thread {
-        /// The process.
-        pid: Pid,
-        /// The thread.
-        tid: Pid,
-    },
-    /// A mount of its file.
-    Mount(PathBuf),
-    /// An open descriptor of its file.
-    Descriptor {
-        /// The process that has it.
-        pid: Pid,
-        /// Its number there.
-        fd: i32,
-    },
-    /// A socket that was opened in it, in a process that is elsewhere.
-    Socket {
-        /// The process that has it.
-        pid: Pid,
-        /// Its number there.
-        fd: i32,
-    },
-    /// Nothing that we can see: the kernel lists it (listns(2), Linux 6.19).
-    Unknown,
 }
 
 /// A link on the map.
@@ -145,7 +113,8 @@ impl HostMap {
 impl MappedNetns {
     /// The link with that index.
     pub fn link(&self, index: u32) -> Option<&MappedLink> {
-        self.links.iter().find(|link| link.link.index == index)
+        let at = self.links.binary_search_by_key(&index, |link| link.link.index);
+        at.ok().map(|at| &self.links[at])
     }
 
     /// The bridge or bond that `link` is a port of.

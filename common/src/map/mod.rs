@@ -8,23 +8,31 @@
 //! container, and who has it is then not certain. With the interface that leads to it (`fe80::5%br0`), only what is
 //! attached there is looked at.
 
+mod details;
+mod ends;
 mod entries;
 mod entry;
 mod error;
+mod far;
+mod holder;
 mod host_map;
 mod matching;
 mod mounts;
 mod owners;
+mod read;
+mod search;
 mod unseen;
 mod veth;
 mod walk;
 mod zone;
 
+pub use details::{NetnsDetails, WantedDetails, details};
+pub use entries::LookDepth;
 pub use entry::MapEntry;
 pub use error::MapError;
-pub use host_map::{
-    AttachedProgram, HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns, NetnsHolder,
-};
+pub use holder::NetnsHolder;
+pub use host_map::{AttachedProgram, HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns};
 pub use owners::{OwnerNetns, Owners, owners_of_ip, owners_of_mac, owners_of_peer};
+pub use read::read;
 pub use unseen::Unseen;
 pub use walk::{Visit, Walk, walk};

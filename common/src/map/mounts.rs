@@ -1,17 +1,19 @@
-//! The mount points of namespaces, out of mountinfo: pure.
+//! The mount points of network namespaces, out of mountinfo: pure.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::mountinfo::{Mount, mounts};
 
-/// Where network namespaces are mounted, in the order of the file.
-pub(super) fn of_network_namespaces(mountinfo: &[u8]) -> impl Iterator<Item = PathBuf> {
-    mounts(mountinfo).filter(is_network_namespace).map(|mount| mount.path())
+/// Which network namespaces are mounted, by their inodes, and where, in the order of the file.
+pub(super) fn network_namespaces(mountinfo: &[u8]) -> impl Iterator<Item = (u64, PathBuf)> {
+    mounts(mountinfo).filter_map(|mount| Some((inode(&mount)?, mount.path())))
 }
 
-fn is_network_namespace(mount: &Mount<'_>) -> bool {
-    mount.file_system == b"nsfs" && mount.root().as_os_str().as_bytes().starts_with(b"net:[")
+fn inode(mount: &Mount<'_>) -> Option<u64> {
+    let root = (mount.file_system == b"nsfs").then(|| mount.root())?;
+    let number = root.as_os_str().as_bytes().strip_prefix(b"net:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -27,7 +29,8 @@ mod tests {
 38 25 0:4 net:[4026532256] /run/docker/netns/3f2a9c rw master:1 shared:3 - nsfs nsfs rw
 39 25 0:30 net:[7] /tmp/imposter rw - tmpfs tmpfs rw
 ";
-        let found: Vec<_> = of_network_namespaces(mountinfo).collect();
-        assert_eq!(found, ["/run/netns/blue", "/run/docker/netns/3f2a9c"].map(PathBuf::from));
+        let found: Vec<_> = network_namespaces(mountinfo).collect();
+        let expected = [(4_026_532_254, "/run/netns/blue"), (4_026_532_256, "/run/docker/netns/3f2a9c")];
+        assert_eq!(found, expected.map(|(inode, path)| (inode, PathBuf::from(path))));
     }
 }

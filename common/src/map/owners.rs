@@ -8,7 +8,7 @@ use super::matching::{self, PeerNetns};
 use super::veth::{self, NearEnd, near_ends};
 use super::walk::{Visit, stranger, walk};
 use super::zone::{Numbering, ZoneLink};
-use super::{MapEntry, MapError, Unseen, entries};
+use super::{LookDepth, MapEntry, MapError, Unseen, entries};
 use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
@@ -249,7 +249,7 @@ fn has_peer(visit: &mut Visit<'_>, near: &Link) -> Result<bool, NetlinkError> {
 /// others could not be looked at matters only if it was not found.
 fn numbered(socket: &mut Socket, nsid: i32) -> Result<Owners, MapError> {
     let home = Home::current()?;
-    let (entries, mut unseen) = entries::all()?;
+    let (entries, mut unseen) = entries::all(LookDepth::Quick)?;
     for entry in &entries {
         match entry.open() {
             Ok(Some(namespace)) => {

@@ -1,0 +1,158 @@
+//! What holds network namespaces besides processes and our own mounts: threads that have left their process, open descriptors,
+//! sockets, mounts elsewhere; and what the kernel lists although nothing of that kind is seen.
+//!
+//! | holder | costs |
+//! |---|---|
+//! | a thread | a stat(2) for each thread of the processes that have several |
+//! | a descriptor | a readlink(2) for each descriptor of the host |
+//! | a socket | a copy of each socket of the host, pidfd_getfd(2): the kernel tells its namespace by the socket alone |
+//! | a mount elsewhere | mountinfo of each mount namespace |
+//! | the kernel's own list | one listns(2) for thousands (Linux 6.19) |
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{Mode, stat};
+use nix::unistd::{Pid, getpid};
+
+use super::entry::of_socket;
+use super::mounts::network_namespaces;
+use super::{MapEntry, NetnsHolder, Unseen};
+use crate::namespace::{self, Namespace, NamespaceHandle, NamespaceId, NamespaceKind};
+use crate::sys;
+
+/// A server with tens of thousands of connections has them in its own network: these are not all copied.
+const MOST_SOCKETS: usize = 4096;
+
+/// Namespaces by their identity, while more of what holds them is found.
+pub(super) struct HolderSearch<'a> {
+    entries: &'a mut BTreeMap<NamespaceId, MapEntry>,
+    /// Any of them: all are on one nsfs.
+    own: NamespaceId,
+    seen_sockets: HashSet<u64>,
+}
+
+impl<'a> HolderSearch<'a> {
+    pub(super) fn new(entries: &'a mut BTreeMap<NamespaceId, MapEntry>, own: NamespaceId) -> Self {
+        HolderSearch { entries, own, seen_sockets: HashSet::new() }
+    }
+
+    /// Looks everywhere; what may not be looked at is in `unseen` already, for its process is.
+    pub(super) fn run(&mut self, pids: &[Pid], unseen: &mut Unseen) {
+        let homes: BTreeMap<Pid, NamespaceId> = self
+            .entries
+            .values()
+            .flat_map(|entry| entry.pids.iter().map(|pid| (*pid, entry.identity)))
+            .collect();
+        for pid in pids.iter().filter(|pid| **pid != getpid()) {
+            let Some(home) = homes.get(pid) else { continue };
+            self.threads(*pid, *home);
+            let sockets = self.descriptors(*pid);
+            if sockets.len() > MOST_SOCKETS {
+                let of = format!("the {} sockets of PID {pid}", sockets.len());
+                unseen.not_read.push((of, "too many to ask each for its namespace".to_owned()));
+            } else {
+                self.sockets(*pid, *home, sockets);
+            }
+        }
+        self.mounts_elsewhere(pids);
+        self.listed();
+    }
+
+    fn found(&mut self, identity: NamespaceId, holder: NetnsHolder) {
+        MapEntry::at(self.entries, identity).holders.push(holder);
+    }
+
+    fn threads(&mut self, pid: Pid, home: NamespaceId) {
+        let tasks = format!("/proc/{pid}/task");
+        // A directory has a link from each below it, besides its own two (proc_task_getattr in fs/proc/base.c).
+        if stat(tasks.as_str()).is_ok_and(|stat| stat.st_nlink <= 3) {
+            return;
+        }
+        for task in fs::read_dir(&tasks).into_iter().flatten().flatten() {
+            let Some(tid) = task.file_name().to_str().and_then(|tid| tid.parse().ok()) else { continue };
+            let Ok(stat) = stat(format!("{tasks}/{tid}/ns/net").as_str()) else { continue };
+            let identity = NamespaceId::from(&stat);
+            if identity != home {
+                self.found(identity, NetnsHolder::Thread { pid, tid: Pid::from_raw(tid) });
+            }
+        }
+    }
+
+    /// Finds the descriptors of namespaces. Returns those of sockets, with the sockets' inodes.
+    fn descriptors(&mut self, pid: Pid) -> Vec<(i32, u64)> {
+        let mut sockets = Vec::new();
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let Ok(mut directory) = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty()) else {
+            return sockets;
+        };
+        let names: Vec<_> = directory.iter().flatten().map(|entry| entry.file_name().to_owned()).collect();
+        for name in names {
+            let Some(fd) = name.to_str().ok().and_then(|name| name.parse().ok()) else { continue };
+            let Ok(target) = readlinkat(&directory, name.as_c_str()) else { continue };
+            let target = target.to_string_lossy();
+            if let Some(inode) = inode_of(&target, "net:[") {
+                self.found(self.own.with_inode(inode), NetnsHolder::Descriptor { pid, fd });
+            } else if let Some(inode) = inode_of(&target, "socket:[") {
+                sockets.push((fd, inode));
+            }
+        }
+        sockets
+    }
+
+    /// Finds sockets of other namespaces than their process is in. One that several processes have is asked once.
+    fn sockets(&mut self, pid: Pid, home: NamespaceId, sockets: Vec<(i32, u64)>) {
+        let new: Vec<i32> = sockets
+            .into_iter()
+            .filter(|(_, inode)| self.seen_sockets.insert(*inode))
+            .map(|(fd, _)| fd)
+            .collect();
+        for fd in new {
+            let Ok(namespace) = of_socket(pid, fd) else { continue };
+            if namespace.identity() != home {
+                self.found(namespace.identity(), NetnsHolder::Socket { pid, fd });
+            }
+        }
+    }
+
+    /// Mounts in other mount namespaces of what nothing else holds: each service of systemd has a copy of all of ours.
+    fn mounts_elsewhere(&mut self, pids: &[Pid]) {
+        let own = namespace::own_identity(NamespaceKind::Mnt).ok();
+        let mut seen: HashSet<NamespaceId> = own.into_iter().collect();
+        for pid in pids {
+            let Ok(stat) = stat(format!("/proc/{pid}/ns/mnt").as_str()) else { continue };
+            if !seen.insert(NamespaceId::from(&stat)) {
+                continue;
+            }
+            let Ok(mountinfo) = fs::read(format!("/proc/{pid}/mountinfo")) else { continue };
+            for (inode, path) in network_namespaces(&mountinfo) {
+                let identity = self.own.with_inode(inode);
+                let is_held = |entry: &MapEntry| !entry.pids.is_empty() || !entry.names.is_empty();
+                if !self.entries.get(&identity).is_some_and(is_held) {
+                    self.found(identity, NetnsHolder::ForeignMount { pid: *pid, path });
+                }
+            }
+        }
+    }
+
+    /// What the kernel lists and nothing leads to. A kernel that has no list says nothing.
+    fn listed(&mut self) {
+        let Ok(all) = sys::list_network_namespaces() else { return };
+        for id in all {
+            let handle = NamespaceHandle::of_id(id);
+            let Ok(namespace) = Namespace::by_handle(handle, NamespaceKind::Net) else { continue };
+            let entry = MapEntry::at(self.entries, namespace.identity());
+            entry.handle = Some(handle);
+            if entry.is_held_by_nothing() {
+                entry.holders.push(NetnsHolder::Unknown);
+            }
+        }
+    }
+}
+
+/// The number in `net:[4026531840]`.
+fn inode_of(target: &str, kind: &str) -> Option<u64> {
+    target.strip_prefix(kind)?.strip_suffix(']')?.parse().ok()
+}
