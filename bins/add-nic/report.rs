@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
-use common::output::{one_line, table};
+use common::output::{leave_out, one_line, table};
 use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -339,7 +339,7 @@ pub fn list(rows: &[(NicView<'_>, &[String])], as_json: bool) -> Result<(), Fail
             rows.iter().map(|(view, differs)| Line { row: Row::from(*view), differs }).collect();
         return json(&lines);
     }
-    let mut shown = table(["CONTAINER", "NIC", "ADDRESSES", "PEER", "PEER-ADDRESSES", "ON", "STATE"], &[], 5);
+    let mut shown = table(["CONTAINER", "NIC", "ADDRESSES", "PEER", "PEER-ADDRESSES", "ON", "STATE"], &[]);
     for (view, differs) in rows {
         let other_end = &view.record.plan.nic.other_end;
         let host_name = other_end.host_name().map(ToString::to_string);
@@ -357,8 +357,12 @@ pub fn list(rows: &[(NicView<'_>, &[String])], as_json: bool) -> Result<(), Fail
             state,
         ]);
     }
+    leave_out(&mut shown, &SPARED);
     Ok(writeln!(io::stdout(), "{}", shown.trim_fmt())?)
 }
+
+/// The columns that a narrow terminal omits, in this order: ON, PEER-ADDRESSES, PEER; `--json` has all.
+const SPARED: [usize; 3] = [5, 4, 3];
 
 fn or_dash(words: String) -> String {
     if words.is_empty() { "-".to_owned() } else { words }

@@ -99,9 +99,9 @@ fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
     Ok(common::json::pretty(&mut io::stdout(), &rows)?)
 }
 
-/// The columns that a narrow terminal omits, the widest first; `--json` has both.
-const SPARED: [usize; 2] = [7, 8];
-const SHARES_WITH: usize = 6;
+/// The columns that a narrow terminal omits, in this order: IMAGE, STARTED, SHARES-WITH, ID, NETNS, ENGINE, STATE. A name and
+/// its PID are what people came for; `--json` has all.
+const SPARED: [usize; 7] = [7, 8, 6, 2, 5, 1, 4];
 
 fn table(containers: &[VerifiedContainer]) -> Table {
     let now = Timestamp::now();
@@ -116,7 +116,7 @@ fn table(containers: &[VerifiedContainer]) -> Table {
             in_netns.entry(netns).or_default().push(known);
         }
     }
-    let mut table = output::table(header.into_iter().take(shown), &[3, 5], 6);
+    let mut table = output::table(header.into_iter().take(shown), &[3, 5]);
     for known in containers {
         let Container { engine, name, pid, state, image, started_at, .. } = &known.container;
         let or_dash = |text: Option<String>| text.map_or("-".to_owned(), |text| one_line(&text).into_owned());
@@ -136,7 +136,7 @@ fn table(containers: &[VerifiedContainer]) -> Table {
         ];
         table.add_row(row.into_iter().take(shown));
     }
-    output::leave_out(&mut table, &SPARED, Some(SHARES_WITH));
+    output::leave_out(&mut table, &SPARED);
     table
 }
 

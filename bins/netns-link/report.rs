@@ -99,7 +99,7 @@ impl<'a> From<&'a NetnsLink> for Row<'a> {
 }
 
 /// The columns that a narrow terminal omits, in this order; `--json` has all.
-const SPARED: [usize; 4] = [7, 6, 3, 2];
+const SPARED: [usize; 5] = [7, 6, 3, 2, 5];
 
 /// The links as a table, or as JSON.
 pub fn list<'a>(links: impl Iterator<Item = &'a NetnsLink>, json: bool) -> Result<(), Failure> {
@@ -109,7 +109,7 @@ pub fn list<'a>(links: impl Iterator<Item = &'a NetnsLink>, json: bool) -> Resul
     }
     let now = Timestamp::now();
     let mut shown =
-        table(["NAME", "STATE", "NETNS", "ENGINE", "CONTAINER", "PID", "SINCE", "MADE-BY"], &[2, 5], 6);
+        table(["NAME", "STATE", "NETNS", "ENGINE", "CONTAINER", "PID", "SINCE", "MADE-BY"], &[2, 5]);
     for row in &rows {
         let or_dash = |text: Option<String>| text.map_or("-".to_owned(), |text| one_line(&text).into_owned());
         shown.add_row([
@@ -127,6 +127,6 @@ pub fn list<'a>(links: impl Iterator<Item = &'a NetnsLink>, json: bool) -> Resul
             ),
         ]);
     }
-    leave_out(&mut shown, &SPARED, None);
+    leave_out(&mut shown, &SPARED);
     Ok(writeln!(io::stdout(), "{}", shown.trim_fmt())?)
 }

@@ -55,29 +55,27 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// A table without any lines, fitted to the terminal where there is one; a pipe gets lines that hold all of
-/// it. The columns `numbers` are aligned to the right; the first `whole` ones stay in one piece on a narrow
-/// terminal, because people copy from them.
+/// A table without any lines, in which no word is ever broken: a pipe gets all of it, and for a narrow terminal
+/// [`leave_out`] hides columns. The columns `numbers` are aligned to the right.
 ///
 /// ```
-/// let mut table = common::output::table(["NAME", "PID"], &[1], 2);
+/// let mut table = common::output::table(["NAME", "PID"], &[1]);
 /// table.add_row(["web", "686"]);
 /// table.add_row(["database", "1772"]);
 /// assert_eq!(table.to_string().lines().nth(1).unwrap().trim_end(), "web        686");
 /// ```
-pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize], whole: usize) -> Table {
+pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.into_iter().collect::<Vec<_>>());
+    // Any other arrangement gives a column that has no room left the width of a letter, and shows its words in letters.
+    table.set_content_arrangement(ContentArrangement::Disabled);
     if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size()
         && io::stdout().is_terminal()
     {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table.set_width(width);
     }
     for (at, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        if at < whole {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
         if numbers.contains(&at) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -85,37 +83,44 @@ pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize], w
     table
 }
 
-/// Leaves out `columns` of a table that is wider than its terminal, one after the other, until the rest of
-/// it fits: whole words without them are worth more than all of them in pieces. The rest is as wide as it is then; one of its
-/// columns, `in_lines`, may be shown in several lines, and is left out too if these had less than 16 characters.
-pub fn leave_out(table: &mut Table, columns: &[usize], in_lines: Option<usize>) {
-    let Some(limit) = table.width().map(usize::from) else { return };
-    let widths: Vec<usize> =
-        table.column_max_content_widths().into_iter().map(|content| usize::from(content) + 2).collect();
-    let mut width: usize = widths.iter().sum();
-    for &at in columns {
-        if width <= limit {
-            return;
-        }
-        width -= hide(table, at, &widths);
+/// The same for columns of sentences, which are shown in several lines on a narrow terminal; the first `whole` columns, whose
+/// words people copy, stay in one piece.
+pub fn table_of_sentences<'a>(
+    header: impl IntoIterator<Item = &'a str>,
+    numbers: &[usize],
+    whole: usize,
+) -> Table {
+    let mut table = table(header, numbers);
+    if table.width().is_some() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
     }
-    if let Some(at) = in_lines
-        && width > limit
-        && width - widths[at] + LEAST + 2 > limit
-    {
-        hide(table, at, &widths);
+    for column in table.column_iter_mut().take(whole) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
+    table
 }
 
-/// Names in shorter lines are letters, one below the other.
-const LEAST: usize = 16;
-
-fn hide(table: &mut Table, at: usize, widths: &[usize]) -> usize {
-    let column = table.column_mut(at);
-    column.map_or(0, |column| {
-        column.set_constraint(ColumnConstraint::Hidden);
-        widths[at]
-    })
+/// Hides `columns` of a table that is wider than its terminal, one after the other, until the rest fits; after that its lines
+/// run over. Whole words in a line that runs over are worth more than all of them in pieces.
+pub fn leave_out(table: &mut Table, columns: &[usize]) {
+    const PADDING: usize = 2;
+    let Some(limit) = table.width().map(usize::from) else { return };
+    let widths: Vec<usize> = table.column_max_content_widths().into_iter().map(usize::from).collect();
+    let mut is_shown = vec![true; widths.len()];
+    // What follows the last column is cut off.
+    let width = |is_shown: &[bool]| {
+        let shown = widths.iter().zip(is_shown).filter(|(_, is_shown)| **is_shown);
+        shown.map(|(content, _)| content + PADDING).sum::<usize>().saturating_sub(PADDING)
+    };
+    for &at in columns {
+        if width(&is_shown) <= limit {
+            return;
+        }
+        if let Some(column) = table.column_mut(at) {
+            column.set_constraint(ColumnConstraint::Hidden);
+            is_shown[at] = false;
+        }
+    }
 }
 
 /// Whether a terminal would obey `c`, or show others in another order because of it.
@@ -149,33 +154,32 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_too_wide_loses_what_it_can_spare_and_breaks_no_word() {
+    fn a_table_that_is_too_wide_loses_columns_in_their_order_and_breaks_no_word() {
         let shown = |width| {
-            let mut table = table(["NAME", "IMAGE", "STARTED"], &[], 1);
+            let mut table = table(["NAME", "IMAGE", "STARTED"], &[]);
             table.add_row(["nginx", "docker.io/nginx", "3 minutes ago"]);
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            leave_out(&mut table, &[1, 2], None);
+            table.set_width(width);
+            leave_out(&mut table, &[1, 2]);
             table.trim_fmt()
         };
-        assert_eq!(shown(40), "NAME   IMAGE            STARTED\nnginx  docker.io/nginx  3 minutes ago");
-        assert_eq!(shown(39), shown(40));
-        assert_eq!(shown(38), "NAME   STARTED\nnginx  3 minutes ago");
-        assert_eq!(shown(15), "NAME\nnginx");
+        assert_eq!(shown(37), "NAME   IMAGE            STARTED\nnginx  docker.io/nginx  3 minutes ago");
+        assert_eq!(shown(36), "NAME   STARTED\nnginx  3 minutes ago");
+        assert_eq!(shown(20), shown(36));
+        for narrow in [19, 5, 4, 1] {
+            assert_eq!(shown(narrow), "NAME\nnginx", "at {narrow}");
+        }
     }
 
     #[test]
-    fn a_column_that_may_be_in_several_lines_is_not_one_of_letters() {
-        let shown = |width| {
-            let mut table = table(["NAME", "SHARES-WITH"], &[], 1);
-            table.add_row(["nginx", "kubernetes-dashboard,metrics"]);
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            leave_out(&mut table, &[], Some(1));
-            table.trim_fmt()
-        };
-        assert_eq!(shown(37), "NAME   SHARES-WITH\nnginx  kubernetes-dashboard,metrics");
-        assert!(shown(25).lines().count() > 2, "{}", shown(25));
-        assert!(shown(25).contains("SHARES-WITH"));
-        assert_eq!(shown(24), "NAME\nnginx");
+    fn what_cannot_be_left_out_runs_over_in_one_line() {
+        let mut table = table(["NAME", "PID", "SHARES-WITH"], &[1]);
+        table.add_row(["my-compose-project-web-frontend-12", "686", "kubernetes-dashboard,metrics"]);
+        table.set_width(10);
+        leave_out(&mut table, &[2]);
+        assert_eq!(
+            table.trim_fmt(),
+            "NAME                                PID\nmy-compose-project-web-frontend-12  686"
+        );
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl<'a> Report<'a> {
     }
 
     fn table(&self, results: &ScanResults) -> String {
-        let mut table = table(["ADDRESS", "MAC", "RTT", "WHO"], &[2], 3);
+        let mut table = table(["ADDRESS", "MAC", "RTT", "WHO"], &[2]);
         let mut all: Vec<_> = results.addresses.iter().chain(&results.conflicts).collect();
         all.sort_by_key(|(address, _)| *address);
         for (address, replies) in all {
@@ -165,9 +165,8 @@ impl<'a> Report<'a> {
                 table.add_row([address.to_string(), mac, took, who]);
             }
         }
-        if table.width().is_some_and(|columns| columns < NARROW) {
-            leave_out(&mut table, &[2, 3], None);
-        }
+        let is_narrow = table.width().is_some_and(|columns| columns < NARROW);
+        leave_out(&mut table, if is_narrow { &[2, 3] } else { &[2] });
         table.trim_fmt()
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use common::failure::Failure;
-use common::output::{one_line, table};
+use common::output::{one_line, table, table_of_sentences};
 
 use super::explanation::Explanation;
 
@@ -57,7 +57,7 @@ fn or_dash(value: Option<impl ToString>) -> String {
 
 fn namespaces(explanation: &Explanation) -> String {
     let header = ["KIND", "OURS", "TARGET'S", "STATE", "OWNER", "OF-UID", "CAP_SYS_ADMIN"];
-    let mut shown = table(header, &[1, 2, 4, 5], 6);
+    let mut shown = table(header, &[1, 2, 4, 5]);
     for row in &explanation.namespaces {
         shown.add_row([
             row.kind.to_string(),
@@ -73,7 +73,7 @@ fn namespaces(explanation: &Explanation) -> String {
 }
 
 fn rules(explanation: &Explanation) -> String {
-    let mut shown = table(["MET", "RULE", "WHY"], &[], 1);
+    let mut shown = table_of_sentences(["MET", "RULE", "WHY"], &[], 1);
     for line in &explanation.rules {
         let met = line.met.map_or("?", yes_or_no);
         shown.add_row([met.to_owned(), one_line(&line.rule).into_owned(), one_line(&line.why).into_owned()]);
@@ -82,7 +82,7 @@ fn rules(explanation: &Explanation) -> String {
 }
 
 fn steps(explanation: &Explanation) -> String {
-    let mut shown = table(["STEP", "WHAT WOULD BE DONE"], &[0], 1);
+    let mut shown = table_of_sentences(["STEP", "WHAT WOULD BE DONE"], &[0], 1);
     for (at, step) in explanation.steps.iter().enumerate() {
         shown.add_row([(at + 1).to_string(), one_line(step).into_owned()]);
     }
