@@ -53,6 +53,7 @@ tools! {
     netns_link "../bins/netns-link/cli.rs" "netns-link" '8' 45;
     add_nic "../bins/add-nic/cli.rs" "add-nic" '8' 67;
     netns_ping "../bins/netns-ping/cli.rs" "netns-ping" '1' 67;
+    netns_ls "../bins/netns-ls/cli.rs" "netns-ls" '8' 67;
 }
 
 /// What every manual has, in this order, as man-pages(7) asks for; one may have others in between.

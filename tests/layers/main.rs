@@ -26,7 +26,7 @@ struct House {
     in_circles: &'static [&'static str],
 }
 
-const HOUSES: [House; 6] = [
+const HOUSES: [House; 7] = [
     House {
         root: "bins/add-nic",
         layers: &[
@@ -60,6 +60,25 @@ const HOUSES: [House; 6] = [
             &["plan"],
             &["changes", "apply", "report"],
             &["jobs", "watch"],
+            &["main"],
+        ],
+        private: &[("cli", &["request", "main"])],
+        in_circles: &[],
+    },
+    House {
+        root: "bins/netns-ls",
+        layers: &[
+            &["tool", "cli"],
+            &["request", "kinds"],
+            &["names"],
+            &["named_map"],
+            &["sample"],
+            &["view", "look", "meaning"],
+            &["document"],
+            &["saved"],
+            &["changes"],
+            &["watch"],
+            &["jobs"],
             &["main"],
         ],
         private: &[("cli", &["request", "main"])],

@@ -1,0 +1,100 @@
+//! The command line of netns-ls. Uses only clap, std and `common`, so that manuals are made from it.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueHint};
+use common::cli::{FindOptions, TARGETS};
+
+/// Show which container is plugged into what, on the whole host
+#[derive(Debug, Parser)]
+#[command(name = "netns-ls", version, max_term_width = 80, disable_help_flag = true)]
+#[command(
+    override_usage = "netns-ls [OPTIONS] [WORD...]\n       netns-ls [OPTIONS] --path A B\n       netns-ls [OPTIONS] --bridges | --tree | --namespaces\n       netns-ls [OPTIONS] --watch | --diff FILE"
+)]
+#[command(after_help = format!("{WORDS}\n\n{TARGETS}\n\n{EXAMPLES}"))]
+pub struct Cli {
+    /// What to show: all network namespaces, or what these words mean
+    #[arg(value_name = "WORD", hide = true, value_hint = ValueHint::Other)]
+    pub words: Vec<String>,
+
+    /// Include loopback, and the host's ends of veth pairs
+    ///
+    /// Without it the list of all namespaces leaves out a loopback interface that has only loopback addresses, and the host's
+    /// end of a veth pair that has no address of its own: it is named in the line of the other end. A namespace that has
+    /// nothing else is listed with its loopback interface.
+    #[arg(short, long, conflicts_with_all = VIEWS)]
+    pub all: bool,
+
+    /// Show bridges, the ports of each, and the containers at them
+    ///
+    /// What `brctl show` showed, of all network namespaces. A bridge without ports has one line.
+    #[arg(long, conflicts_with_all = ["words", "path", "tree", "namespaces", "watch", "diff", "json"])]
+    pub bridges: bool,
+
+    /// Show the veth pairs and bridges between two containers
+    ///
+    /// A and B are TARGETs, or words as below. Each line is one interface on the shortest way. If the way leads through a namespace
+    /// that has to route, a line says so; whether it does, and whether a firewall lets it, is not checked. Exit status 1 if
+    /// there is no way.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], value_hint = ValueHint::Other)]
+    #[arg(conflicts_with_all = ["words", "tree", "namespaces", "watch", "diff", "json"])]
+    pub path: Option<Vec<String>>,
+
+    /// Show who is plugged into what as a tree
+    #[arg(long, conflicts_with_all = ["words", "namespaces", "watch", "diff", "json"])]
+    pub tree: bool,
+
+    /// Show namespaces of all eight kinds, as lsns(8) does
+    ///
+    /// Each with the number of its processes, the first of them, the user who owns it, and the containers whose first process
+    /// is in it.
+    #[arg(long, conflicts_with_all = ["words", "watch", "diff"])]
+    pub namespaces: bool,
+
+    /// Print changes as they happen
+    ///
+    /// One line for each: `nginx: eth1 10.1.0.2/24 added`. Events of the kernel and of the engines wake it. A namespace to which
+    /// no interface of the host leads sends no events; it is looked at every two seconds. What comes and goes between two looks is not
+    /// shown. An interrupt ends it, with status 0.
+    #[arg(short, long, conflicts_with_all = ["words", "diff"])]
+    pub watch: bool,
+
+    /// Print what changed since FILE, which --json has made
+    ///
+    /// The lines of --watch. Exit status 1 if anything changed. With `-` it is standard input.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "words")]
+    pub diff: Option<PathBuf>,
+
+    /// Print JSON
+    ///
+    /// One object, with everything. With --namespaces an array of objects, with --watch and --diff one object per line.
+    #[arg(long)]
+    pub json: bool,
+
+    /// No header above a table, and no notes
+    ///
+    /// Without notes nothing says what could not be seen. Errors are printed all the same.
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    #[command(flatten)]
+    pub find: FindOptions,
+}
+
+/// The options that say what to show, other than a list of interfaces.
+const VIEWS: [&str; 6] = ["bridges", "path", "tree", "namespaces", "watch", "diff"];
+
+/// What a word may be. Decided in `meaning.rs`.
+const WORDS: &str = "\
+WORD:
+  nginx                 any TARGET: everything in its network namespace
+  veth077b91e           an interface of the host: its other end
+  docker0               a bridge of the host: what is plugged into it
+  172.17.0.3 02:42:ac:11:00:03
+                        the interfaces that have this address";
+
+const EXAMPLES: &str = "\
+Examples:
+  netns-ls                       which container is plugged into what
+  netns-ls veth077b91e           the container at the other end
+  netns-ls --path web db         the veth pairs and bridges between two";

@@ -1,0 +1,169 @@
+//! What a command line asks for.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use common::cli::FindConfig;
+use common::failure::Failure;
+use common::find::hint_for_refused;
+use common::output::quotable;
+use common::target::{Mac, Target, TargetError, WireAddress};
+
+use crate::cli::Cli;
+
+/// What to show.
+#[derive(Debug)]
+pub enum Job {
+    /// A line for each interface; `all` with loopback and the host's ends of veth pairs.
+    Interfaces { all: bool },
+    /// What each of these words means.
+    Words(Vec<MapWord>),
+    /// All bridges.
+    Bridges,
+    /// The way from one to the other.
+    Path(Box<[MapWord; 2]>),
+    /// The tree of what is plugged into what.
+    Tree,
+    /// Namespaces of all kinds.
+    Namespaces,
+    /// Changes, as they happen.
+    Watch,
+    /// Changes since this file was written.
+    Diff(PathBuf),
+}
+
+/// What somebody typed for a place on the map: a TARGET, or an address as other programs print it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MapWord {
+    /// Any TARGET; a bare word may turn out to be an interface of the host.
+    Target(Target),
+    /// The interfaces that have this address.
+    Ip(WireAddress),
+    /// The interfaces that have this MAC.
+    Mac(Mac),
+}
+
+/// The command line, checked.
+#[derive(Debug)]
+pub struct Request {
+    pub job: Job,
+    pub format: MapFormat,
+    pub find: FindConfig,
+}
+
+/// How it is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct MapFormat {
+    pub json: bool,
+    /// Neither a header nor notes.
+    pub quiet: bool,
+}
+
+impl fmt::Display for MapWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MapWord::Target(target) => target.fmt(f),
+            MapWord::Ip(address) => address.fmt(f),
+            MapWord::Mac(mac) => mac.fmt(f),
+        }
+    }
+}
+
+impl FromStr for MapWord {
+    type Err = TargetError;
+
+    /// An address and a MAC need no `ip:` and `mac:` here: nothing else that is shown looks like them.
+    fn from_str(word: &str) -> Result<Self, TargetError> {
+        if let Ok(address) = word.parse::<WireAddress>() {
+            return Ok(MapWord::Ip(address));
+        }
+        // Twelve digits without a sign are the beginning of an ID.
+        if word.contains([':', '-', '.'])
+            && let Ok(mac) = word.parse::<Mac>()
+        {
+            return Ok(MapWord::Mac(mac));
+        }
+        Ok(match word.parse()? {
+            Target::Ip(address) => MapWord::Ip(address),
+            Target::Mac(mac) => MapWord::Mac(mac),
+            target => MapWord::Target(target),
+        })
+    }
+}
+
+impl Request {
+    pub fn of(cli: Cli) -> Result<Self, Failure> {
+        let format = MapFormat { json: cli.json, quiet: cli.quiet };
+        Ok(Request { format, find: cli.find.config(), job: Job::of(cli)? })
+    }
+}
+
+impl Job {
+    fn of(cli: Cli) -> Result<Self, Failure> {
+        if let Some(ends) = &cli.path {
+            let [from, to] = ends.as_slice() else {
+                return Err(Failure::failed("--path", "takes two words"));
+            };
+            return Ok(Job::Path(Box::new([word(from)?, word(to)?])));
+        }
+        if let Some(file) = cli.diff {
+            return Ok(Job::Diff(file));
+        }
+        if cli.watch {
+            return Ok(Job::Watch);
+        }
+        if cli.namespaces {
+            return Ok(Job::Namespaces);
+        }
+        if cli.tree {
+            return Ok(Job::Tree);
+        }
+        if cli.bridges {
+            return Ok(Job::Bridges);
+        }
+        match cli.words.is_empty() {
+            true => Ok(Job::Interfaces { all: cli.all }),
+            false => cli.words.iter().map(|typed| word(typed)).collect::<Result<_, _>>().map(Job::Words),
+        }
+    }
+}
+
+fn word(typed: &str) -> Result<MapWord, Failure> {
+    typed.parse::<MapWord>().map_err(|error| {
+        Failure::failed(format_args!("'{}'", quotable(typed)), &error)
+            .hint(hint_for_refused(typed))
+            .caused_by(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_and_a_mac_need_no_kind_in_front() {
+        for (bare, with_kind) in [
+            ("172.17.0.3", "ip:172.17.0.3"),
+            ("172.17.0.3/16", "ip:172.17.0.3"),
+            ("fd00::5", "ip:fd00::5"),
+            ("[fd00::5]", "ip:fd00::5"),
+            ("fe80::1%eth0", "ip:fe80::1%eth0"),
+            ("02:42:ac:11:00:03", "mac:02:42:ac:11:00:03"),
+            ("0242.ac11.0003", "mac:02:42:ac:11:00:03"),
+        ] {
+            assert_eq!(bare.parse::<MapWord>(), with_kind.parse::<MapWord>(), "{bare}");
+            assert!(!matches!(bare.parse(), Ok(MapWord::Target(_))), "{bare}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_a_target_by_the_grammar_of_all_tools() {
+        for word in ["nginx", "docker0", "0242ac110003", "veth:veth1@if2", "netns:blue", "123", "docker:web"]
+        {
+            assert_eq!(word.parse::<MapWord>(), Ok(MapWord::Target(word.parse().unwrap())));
+        }
+        assert_eq!("".parse::<MapWord>(), Err(TargetError::Empty));
+        assert_eq!("-x".parse::<MapWord>(), Err(TargetError::Dash));
+    }
+}

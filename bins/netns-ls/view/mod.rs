@@ -1,0 +1,9 @@
+//! What is shown of the map, a file for each view: pure, from the map to text.
+
+pub mod bridges;
+pub mod interfaces;
+pub mod link_words;
+pub mod namespaces;
+pub mod netns;
+pub mod path;
+pub mod tree;

@@ -1,0 +1,13 @@
+complete -c netns-ls -l path -d 'Show the veth pairs and bridges between two containers' -r -f
+complete -c netns-ls -l diff -d 'Print what changed since FILE, which --json has made' -r -F
+complete -c netns-ls -l engine-timeout -d 'Wait for an engine this long' -r -f
+complete -c netns-ls -s a -l all -d 'Include loopback, and the host\'s ends of veth pairs'
+complete -c netns-ls -l bridges -d 'Show bridges, the ports of each, and the containers at them'
+complete -c netns-ls -l tree -d 'Show who is plugged into what as a tree'
+complete -c netns-ls -l namespaces -d 'Show namespaces of all eight kinds, as lsns(8) does'
+complete -c netns-ls -s w -l watch -d 'Print changes as they happen'
+complete -c netns-ls -l json -d 'Print JSON'
+complete -c netns-ls -s q -l quiet -d 'No header above a table, and no notes'
+complete -c netns-ls -s v -l verbose -d 'Report on stderr what was found, and how'
+complete -c netns-ls -s h -l help -d 'Print this help; the manual says more'
+complete -c netns-ls -s V -l version -d 'Print version'

@@ -1,0 +1,111 @@
+//! `--json`, `--diff`. Observers: `ip -j -d link`, and the JSON Schema.
+
+use std::fs;
+
+use serde_json::Value;
+use support::fake_docker;
+use support::run::Run;
+use support::skip::need;
+
+use crate::{Bridged, schema};
+
+fn is_valid(map: &Value) {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/netns-ls.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let wrong = schema::wrong(&schema, map);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn netns<'a>(map: &'a Value, name: &str) -> &'a Value {
+    let all = map["namespaces"].as_array().unwrap();
+    all.iter().find(|netns| netns["name"] == name).unwrap_or_else(|| panic!("no {name}: {map:#}"))
+}
+
+#[test]
+fn the_json_is_what_its_schema_says_and_what_ip_says() {
+    let bridged = need!(Bridged::new(&["web", "db"]));
+    let [web, db] = bridged.containers.as_slice() else { panic!() };
+    let _docker = fake_docker::knows(&[web, db]).listen(bridged.lab.path("/run/docker.sock"));
+    bridged.lab.shell("ip link add br-empty type bridge").run().ok();
+    let map = bridged.lab.tool("netns-ls").args(["--json", "-q"]).run().ok().json();
+    is_valid(&map);
+    assert_eq!(map["namespaces"][0]["name"], "host");
+    assert_eq!(map["bridges"].as_array().unwrap().len(), 2);
+    for container in [web, db] {
+        let name = container.name.as_str();
+        let netns = netns(&map, name);
+        assert_eq!(netns["containers"][0]["name"], name);
+        assert_eq!(netns["processes"].as_array().unwrap().contains(&container.pid.into()), true);
+        let links = netns["links"].as_array().unwrap();
+        let said = container.ip("-j -d link").json();
+        assert_eq!(links.len(), said.as_array().unwrap().len());
+        for (ours, theirs) in links.iter().zip(said.as_array().unwrap()) {
+            assert_eq!(ours["ifname"], theirs["ifname"]);
+            assert_eq!(ours["ifindex"], theirs["ifindex"]);
+            assert_eq!(ours["mtu"], theirs["mtu"]);
+            assert_eq!(ours["mac"], theirs["address"]);
+            let kind = theirs["linkinfo"].get("info_kind").cloned().unwrap_or(Value::Null);
+            assert_eq!(ours["kind"], kind);
+        }
+        let eth0 = links.iter().find(|link| link["ifname"] == "eth0").unwrap();
+        assert_eq!(eth0["peer"]["netns_inode"], map["namespaces"][0]["inode"]);
+        assert_eq!(eth0["peer"]["ifname"], format!("veth-{name}"));
+        assert_eq!(eth0["state"], "up");
+    }
+}
+
+#[test]
+fn a_word_leaves_the_namespaces_that_it_means() {
+    let bridged = need!(Bridged::new(&["web", "db"]));
+    let pid = bridged.containers[0].pid;
+    let map = bridged.lab.tool("netns-ls").args(["--json", "-q", &format!("pid:{pid}")]).run().ok().json();
+    is_valid(&map);
+    assert_eq!(map["namespaces"].as_array().unwrap().len(), 1);
+    let map = bridged.lab.tool("netns-ls").args(["--json", "-q", "198.18.0.3"]).run().ok().json();
+    let processes = map["namespaces"][0]["processes"].as_array().unwrap();
+    assert!(processes.contains(&bridged.containers[1].pid.into()), "{map:#}");
+}
+
+#[test]
+fn what_changed_since_a_map_was_written_is_printed_and_nothing_else() {
+    let bridged = need!(Bridged::new(&["web", "db"]));
+    let [web, db] = bridged.containers.as_slice() else { panic!() };
+    let _docker = fake_docker::knows(&[web, db]).listen(bridged.lab.path("/run/docker.sock"));
+    let lab = &bridged.lab;
+    let script = |options: &str| {
+        let mut tool = lab.tool("netns-ls");
+        tool.args(options.split(' '));
+        tool
+    };
+    let old = script("--json -q").run().ok().stdout;
+    fs::write(lab.path("/run/old.json"), &old).unwrap();
+    script("-q --diff /run/old.json").run().ok().stdout_is("");
+    web.ip("address add 10.1.0.2/24 dev eth0");
+    web.ip("address del 198.18.0.2/24 dev eth0");
+    db.ip("link set eth0 mtu 1400");
+    lab.shell("ip link set veth-db nomaster; ip netns add blue").run().ok();
+    let ran = script("-q --diff /run/old.json").run().fails_with(1);
+    for line in [
+        "web: eth0 10.1.0.2/24 added",
+        "web: eth0 198.18.0.2/24 removed",
+        "db: eth0 MTU 1400 (was 1500)",
+        "host: veth-db master none (was br0)",
+    ] {
+        assert!(ran.stdout.lines().any(|one| one == line), "no {line:?}: {ran}");
+    }
+    assert!(ran.stdout.lines().any(|line| line.starts_with("netns:blue: network namespace ")), "{ran}");
+    let ran = script("-q --json --diff -").run_with_input(&old).fails_with(1);
+    let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["field"] == "address" && line["value"] == "10.1.0.2/24"), "{ran}");
+}
+
+#[test]
+fn a_file_that_is_no_map_is_an_error_that_says_how_to_make_one() {
+    let bridged = need!(Bridged::new(&[]));
+    for text in ["", "[]", "{\"schema\":\"x\",\"namespaces\":[]}", "{\"namespaces\":[]}"] {
+        let ran = bridged.lab.tool("netns-ls").args(["--diff", "-"]).run_with_input(text);
+        ran.fails_with(2).stdout_is("").stderr_has("hint: netns-ls --json >FILE");
+    }
+    let ran = bridged.lab.tool("netns-ls").args(["--diff", "/run/nowhere"]).run();
+    ran.fails_with(2).stderr_has("netns-ls: /run/nowhere: ");
+}

@@ -1,0 +1,52 @@
+//! netns-ls, end to end.
+//!
+//! Observers: `ip -j -d`, `bridge -j`, `lsns`, tmux(1) for what does not fit a terminal, and the JSON Schema in `docs/`.
+
+#![cfg(test)]
+
+mod hostile;
+mod json;
+mod schema;
+mod views;
+mod watch;
+mod widths;
+mod words;
+
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::Missing;
+
+/// A host with a bridge `br0` (198.18.0.1/24), and containers that are plugged into it: `eth0`, the host's end `veth-NAME`.
+pub struct Bridged {
+    pub lab: Lab,
+    pub containers: Vec<Container>,
+}
+
+impl Bridged {
+    pub fn new(names: &[&str]) -> Result<Self, Missing> {
+        let lab = Lab::new()?;
+        lab.shell("ip link add br0 type bridge; ip address add 198.18.0.1/24 dev br0; ip link set br0 up")
+            .run()
+            .ok();
+        let containers = names.iter().map(|name| lab.container(name, Options::only(&["net"])));
+        let bridged = Bridged { containers: containers.collect(), lab };
+        for (at, container) in bridged.containers.iter().enumerate() {
+            bridged.plug(container, &format!("198.18.0.{}/24", at + 2));
+        }
+        Ok(bridged)
+    }
+
+    /// Gives the container an `eth0` on the bridge.
+    pub fn plug(&self, container: &Container, address: &str) {
+        let (name, pid) = (&container.name, container.pid);
+        self.lab
+            .shell(&format!(
+                "ip link add veth-{name} type veth peer name eth0 netns {pid}; ip link set veth-{name} master br0 up"
+            ))
+            .run()
+            .ok();
+        container.ip(&format!("address add {address} dev eth0"));
+        container.ip("link set eth0 up");
+    }
+}
