@@ -41,10 +41,24 @@ struct NetnsEntry<'a> {
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum HolderEntry {
     Processes,
-    Thread { pid: i32, tid: i32 },
-    Mount { path: String },
-    Descriptor { pid: i32, fd: i32 },
-    Socket { pid: i32, fd: i32 },
+    Thread {
+        pid: i32,
+        tid: i32,
+    },
+    Mount {
+        /// The process in whose mount namespace it is, if not in ours.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pid: Option<i32>,
+        path: String,
+    },
+    Descriptor {
+        pid: i32,
+        fd: i32,
+    },
+    Socket {
+        pid: i32,
+        fd: i32,
+    },
     Unknown,
 }
 
@@ -139,7 +153,12 @@ impl HolderEntry {
         match holder {
             NetnsHolder::Processes => HolderEntry::Processes,
             NetnsHolder::Thread { pid, tid } => HolderEntry::Thread { pid: pid.as_raw(), tid: tid.as_raw() },
-            NetnsHolder::Mount(path) => HolderEntry::Mount { path: path.to_string_lossy().into_owned() },
+            NetnsHolder::Mount(path) => {
+                HolderEntry::Mount { pid: None, path: path.to_string_lossy().into_owned() }
+            }
+            NetnsHolder::ForeignMount { pid, path } => {
+                HolderEntry::Mount { pid: Some(pid.as_raw()), path: path.to_string_lossy().into_owned() }
+            }
             NetnsHolder::Descriptor { pid, fd } => HolderEntry::Descriptor { pid: pid.as_raw(), fd: *fd },
             NetnsHolder::Socket { pid, fd } => HolderEntry::Socket { pid: pid.as_raw(), fd: *fd },
             NetnsHolder::Unknown => HolderEntry::Unknown,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use common::cli::FindSession;
 use common::failure::{self, Failure, Status, say};
 use common::find::{KnownHost, host};
-use common::map::{HostMap, MappedNetns};
+use common::map::{HostMap, LookDepth, MappedNetns};
 use common::namespace::NamespaceKind;
 use common::process::Process;
 use nix::unistd::Pid;
@@ -28,7 +28,7 @@ pub struct HostLook {
 /// # Errors
 /// When not even `/proc` and our own network can be read.
 pub fn look(request: &Request, session: &FindSession) -> Result<HostLook, Failure> {
-    let known = host(&session.engines)?;
+    let known = host(LookDepth::Whole, &session.engines)?;
     if request.find.verbose {
         session.say_heard(TOOL);
         known.api_errors.iter().for_each(|why| say(TOOL, why));

@@ -17,23 +17,13 @@ pub fn link(index: u32, name: &str, kind: &str) -> MappedLink {
     let is_loopback = kind == "loopback";
     let flags = libc::IFF_UP | libc::IFF_LOWER_UP | if is_loopback { libc::IFF_LOOPBACK } else { 0 };
     let link = Link {
-        index,
         name: name.into(),
         mac: Some(if is_loopback { Mac([0; 6]) } else { Mac([2, 0, 0, 0, 0, index as u8]) }),
-        permanent_mac: None,
         kind: Some(kind.to_owned()).filter(|kind| !is_loopback && !kind.is_empty()),
         mtu_bytes: 1500,
         flags: flags.cast_unsigned(),
         operstate: if is_loopback { OperState::Unknown } else { OperState::Up },
-        master: None,
-        port_state: None,
-        spanning_tree: false,
-        vlan_filtering: None,
-        vlan: None,
-        alias: None,
-        group: 0,
-        link: None,
-        link_netnsid: None,
+        ..Link::plain(index)
     };
     MappedLink { link, addresses: Vec::new(), end: None, programs: Vec::new() }
 }

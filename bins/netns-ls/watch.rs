@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::events::ContainerWatch;
 use common::failure::{self, Failure, Status};
 use common::find::{FindError, host};
+use common::map::LookDepth;
 use common::netlink::ChangeListener;
 use common::sys;
 use nix::sys::signal::Signal;
@@ -58,7 +59,7 @@ fn see(
     before: Option<&SavedMap>,
     said: &mut HashSet<String>,
 ) -> Result<SavedMap, Failure> {
-    let known = host(&request.find.session().engines)?;
+    let known = host(LookDepth::Whole, &request.find.session().engines)?;
     let is_whole = known.errors.is_empty();
     report_new(said, known.errors);
     let unread: Vec<String> = known.map.unseen.not_read.iter().map(|(which, _)| which.clone()).collect();

@@ -30,7 +30,7 @@ fn names_of_interfaces_processes_mounts_and_aliases_drive_no_terminal() {
     });
     let old = bridged.lab.tool("netns-ls").args(["-q", "--json"]).run().ok();
     std::fs::write(bridged.lab.path("/run/old.json"), &old.stdout).unwrap();
-    web.ip("address flush dev far");
+    bridged.lab.shell("ip address add 10.7.7.7/24 dev far").run().ok();
     bridged
         .lab
         .shell(

@@ -53,7 +53,8 @@ pub fn table(map: &NamedMap, links: &[LinkAt<'_>], empty: &[&MappedNetns], quiet
 pub fn shown(mut table: Table, spared: &[usize], quiet: bool) -> String {
     if quiet {
         // Its words take no room either.
-        table.set_header(vec![""; table.column_count()]);
+        let columns = table.column_count();
+        table.set_header(vec![""; columns]);
     }
     output::leave_out(&mut table, spared);
     let text = table.trim_fmt();

@@ -49,6 +49,9 @@ fn holder_words(holder: &NetnsHolder, netns: &MappedNetns) -> String {
         },
         NetnsHolder::Thread { pid, tid } => format!("thread {tid} of PID {pid}"),
         NetnsHolder::Mount(path) => one_line(&path.to_string_lossy()).into_owned(),
+        NetnsHolder::ForeignMount { pid, path } => {
+            format!("{}, mounted where PID {pid} is", one_line(&path.to_string_lossy()))
+        }
         NetnsHolder::Descriptor { pid, fd } => format!("descriptor {fd} of PID {pid}"),
         NetnsHolder::Socket { pid, fd } => format!("socket {fd} of PID {pid}"),
         NetnsHolder::Unknown => "something that cannot be seen".to_owned(),
