@@ -51,6 +51,31 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["words", "watch", "diff"])]
     pub namespaces: bool,
 
+    /// Show routes, of all tables but the kernel's own
+    ///
+    /// With this and the four options below, what they name is shown instead of interfaces: of each word's namespace, or of all, in
+    /// which case a column says whose. With --json it is in the field `details`.
+    #[arg(long, conflicts_with_all = VIEWS)]
+    pub routes: bool,
+
+    /// Show the rules of policy routing
+    #[arg(long, conflicts_with_all = VIEWS)]
+    pub rules: bool,
+
+    /// Show neighbours (ARP, ND), and who has each MAC
+    #[arg(long, conflicts_with_all = VIEWS)]
+    pub neigh: bool,
+
+    /// Show the forwarding tables of bridges
+    #[arg(long, conflicts_with_all = VIEWS)]
+    pub fdb: bool,
+
+    /// Show packet filters: nftables and iptables, with counters
+    ///
+    /// As `nft` and the iptables that owns the chain print them. The host's programs are run in the namespace.
+    #[arg(long, conflicts_with_all = VIEWS)]
+    pub fw: bool,
+
     /// Print changes as they happen
     ///
     /// One line for each: `nginx: eth1 10.1.0.2/24 added`. Events of the kernel and of the engines wake it. A namespace to which

@@ -5,6 +5,8 @@ use common::map::{AttachedProgram, LinkEnd, MappedLink, MappedNetns, NetnsHolder
 use serde::Serialize;
 
 use crate::named_map::{LinkAt, NamedMap, links_of};
+use crate::stack::NetnsStack;
+use crate::stack_entry::StackEntry;
 use crate::view::link_words::{address, port_state, state};
 
 /// What `schema` says: the number grows when a field changes its meaning or goes.
@@ -34,6 +36,8 @@ struct NetnsEntry<'a> {
     processes: Vec<i32>,
     held_by: Vec<HolderEntry>,
     links: Vec<InterfaceEntry>,
+    /// Where it was asked for.
+    details: Option<StackEntry>,
 }
 
 /// What keeps a namespace alive.
@@ -117,14 +121,16 @@ struct PortEntry {
 }
 
 impl<'a> MapDocument<'a> {
-    /// These namespaces of the map, and the bridges in them.
-    pub fn of(map: &'a NamedMap, namespaces: impl Iterator<Item = &'a MappedNetns> + Clone) -> Self {
-        let bridges = namespaces.clone().flat_map(links_of).filter(|link| link.mapped.link.is_bridge());
+    /// These namespaces of the map, the bridges in them, and what was read of their stacks.
+    pub fn of(map: &'a NamedMap, namespaces: &[&'a MappedNetns], stacks: &'a [NetnsStack<'a>]) -> Self {
+        let links = namespaces.iter().flat_map(|netns| links_of(netns));
+        let bridges = links.filter(|link| link.mapped.link.is_bridge());
+        let stack = |netns: &MappedNetns| stacks.iter().find(|stack| stack.netns.inode == netns.inode);
         let unseen = &map.map.unseen;
         MapDocument {
             schema: SCHEMA,
             bridges: bridges.map(|bridge| BridgeEntry::of(map, bridge)).collect(),
-            namespaces: namespaces.map(|netns| NetnsEntry::of(map, netns)).collect(),
+            namespaces: namespaces.iter().map(|netns| NetnsEntry::of(map, netns, stack(netns))).collect(),
             ports: None,
             findings: None,
             unseen: (!unseen.is_empty()).then(|| unseen.to_string()),
@@ -133,7 +139,7 @@ impl<'a> MapDocument<'a> {
 }
 
 impl<'a> NetnsEntry<'a> {
-    fn of(map: &NamedMap, netns: &'a MappedNetns) -> Self {
+    fn of(map: &NamedMap, netns: &'a MappedNetns, stack: Option<&NetnsStack<'_>>) -> Self {
         NetnsEntry {
             inode: netns.inode,
             name: map.who(netns),
@@ -144,6 +150,7 @@ impl<'a> NetnsEntry<'a> {
             processes: netns.processes.iter().map(|pid| pid.as_raw()).collect(),
             held_by: netns.held_by.iter().map(HolderEntry::of).collect(),
             links: links_of(netns).map(|link| InterfaceEntry::of(map, link)).collect(),
+            details: stack.map(StackEntry::of),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use common::cli::FindSession;
 use common::failure::{self, Failure, Status};
 use common::find::hold;
-use common::map::MappedNetns;
+use common::map::{MappedNetns, NetnsDetails, WantedDetails};
 use common::namespace::NamespaceKind;
 
 use crate::changes::changes;
@@ -18,22 +18,24 @@ use crate::meaning::{WordMeaning, meaning};
 use crate::named_map::{LinkAt, NamedMap};
 use crate::request::{MapWord, Request};
 use crate::saved::SavedMap;
+use crate::stack::{NetnsStack, is_any};
 use crate::tool::TOOL;
 use crate::view::namespaces::ContainersInside;
+use crate::view::stack::StackView;
 use crate::view::{self, path::ends};
 use crate::watch;
 
 /// A map that `--json` wrote is smaller, whatever the host.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// A line for each interface, or everything as JSON.
+/// A line for each interface, or what else is wanted of every namespace; or everything as JSON.
 pub fn interfaces(all: bool, request: &Request) -> Result<Status, Failure> {
     let HostLook { map, status } = look(request, &request.find.session())?;
-    if request.format.json {
-        json(&map, map.map.namespaces.iter())?;
-        return Ok(status);
+    let namespaces: Vec<&MappedNetns> = map.map.namespaces.iter().collect();
+    if request.format.json || is_any(request.sections) {
+        return Ok(status.max(sections(&map, &namespaces, request)?));
     }
-    let empty: Vec<_> = map.map.namespaces.iter().filter(|netns| netns.links.is_empty()).collect();
+    let empty: Vec<&MappedNetns> = namespaces.into_iter().filter(|netns| netns.links.is_empty()).collect();
     let listed = view::interfaces::listed(&map, all);
     print(&view::interfaces::table(&map, &listed, &empty, request.format.quiet))?;
     Ok(status)
@@ -53,28 +55,93 @@ pub fn words(words: &[MapWord], request: &Request) -> Result<Status, Failure> {
             }
         }
     }
-    if request.format.json {
+    if request.format.json || is_any(request.sections) {
         let is_meant = |netns: &&MappedNetns| meant.iter().any(|meaning| meaning.is_in(netns));
-        json(&map, map.map.namespaces.iter().filter(is_meant))?;
-        return Ok(status);
+        let namespaces: Vec<&MappedNetns> = map.map.namespaces.iter().filter(is_meant).collect();
+        return Ok(status.max(sections(&map, &namespaces, request)?));
     }
     for (at, meaning) in meant.iter().enumerate() {
         if at > 0 {
             writeln!(io::stdout())?;
         }
-        print(&in_words(meaning, &map, request))?;
+        match meaning {
+            WordMeaning::Links(links) => {
+                print(&view::interfaces::table(&map, links, &[], request.format.quiet))?;
+            }
+            WordMeaning::Netns(netns) => in_full(&map, netns, request)?,
+        }
     }
     Ok(status)
 }
 
-fn in_words(meaning: &WordMeaning<'_>, map: &NamedMap, request: &Request) -> String {
+/// Everything in one namespace: a part after the other.
+fn in_full(map: &NamedMap, netns: &MappedNetns, request: &Request) -> Result<(), Failure> {
     let quiet = request.format.quiet;
-    match meaning {
-        WordMeaning::Links(links) => view::interfaces::table(map, links, &[], quiet),
-        WordMeaning::Netns(netns) => {
-            format!("{}\n\n{}", view::netns::head(map, netns), view::netns::interfaces(map, netns, quiet))
+    let mut parts = vec![view::netns::head(map, netns), view::netns::interfaces(map, netns, quiet)];
+    let (stacks, _) = read_stacks(map, &[netns], WantedDetails::ALL)?;
+    let view = StackView { map, stacks: &stacks, with_who: false, quiet };
+    let has = |part: fn(&NetnsDetails) -> bool| stacks.iter().any(|stack| part(&stack.details));
+    let none = |is_read: bool, words: &str| is_read.then(|| words.to_owned());
+    parts.extend(view.routes().or_else(|| none(has(|details| details.routes.is_some()), "no routes")));
+    parts.extend(view.rules(false));
+    parts.extend(
+        view.neighbours().or_else(|| none(has(|details| details.neighbours.is_some()), "no neighbours")),
+    );
+    parts.extend(view.fdb());
+    let filters = view::filters::chains(map, &stacks, (false, false));
+    parts.extend(filters.or_else(|| none(has(|details| details.firewall.is_some()), "no packet filters")));
+    Ok(print(&parts.join("\n\n"))?)
+}
+
+/// The parts that are wanted of these namespaces; as JSON with everything else.
+fn sections(map: &NamedMap, namespaces: &[&MappedNetns], request: &Request) -> Result<Status, Failure> {
+    let wanted = request.sections;
+    let (stacks, status) = match is_any(wanted) {
+        true => read_stacks(map, namespaces, wanted)?,
+        false => (Vec::new(), Status::Yes),
+    };
+    if request.format.json {
+        common::json::pretty(&mut io::stdout(), &MapDocument::of(map, namespaces, &stacks))?;
+        return Ok(status);
+    }
+    let with_who = namespaces.len() != 1;
+    let view = StackView { map, stacks: &stacks, with_who, quiet: request.format.quiet };
+    let parts = [
+        view.routes(),
+        if wanted.rules { view.rules(true) } else { None },
+        view.neighbours(),
+        view.fdb(),
+        view::filters::chains(map, &stacks, (true, with_who)),
+    ];
+    print(&parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"))?;
+    Ok(status)
+}
+
+/// Reads what is wanted of each; `Failed` if something could not be read, which is said.
+fn read_stacks<'a>(
+    map: &NamedMap,
+    namespaces: &[&'a MappedNetns],
+    wanted: WantedDetails,
+) -> Result<(Vec<NetnsStack<'a>>, Status), Failure> {
+    let (mut stacks, mut status) = (Vec::new(), Status::Yes);
+    for netns in namespaces {
+        match NetnsStack::read(netns, wanted) {
+            Ok(Some(stack)) => {
+                for (what, why) in &stack.details.not_read {
+                    failure::say(TOOL, format_args!("{}: {what}: {why}", map.who(netns)));
+                    status = Status::Failed;
+                }
+                stacks.push(stack);
+            }
+            // It has ended since.
+            Ok(None) => {}
+            Err(failure) => {
+                failure::report(TOOL, &failure.within(map.who(netns)));
+                status = Status::Failed;
+            }
         }
     }
+    Ok((stacks, status))
 }
 
 /// Bridges, and what is plugged into them.
@@ -164,10 +231,6 @@ pub fn diff(file: &Path, request: &Request) -> Result<Status, Failure> {
     let changes = changes(&old, &new);
     watch::print(&changes, request.format)?;
     Ok(if changes.is_empty() { status } else { status.max(Status::No) })
-}
-
-fn json<'a>(map: &'a NamedMap, namespaces: impl Iterator<Item = &'a MappedNetns> + Clone) -> io::Result<()> {
-    common::json::pretty(&mut io::stdout(), &MapDocument::of(map, namespaces))
 }
 
 fn print(text: &str) -> io::Result<()> {

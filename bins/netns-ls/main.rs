@@ -14,6 +14,8 @@ mod request;
 #[cfg(test)]
 mod sample;
 mod saved;
+mod stack;
+mod stack_entry;
 mod tool;
 mod view;
 mod watch;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use common::cli::FindConfig;
 use common::failure::Failure;
 use common::find::hint_for_refused;
+use common::map::WantedDetails;
 use common::output::quotable;
 use common::target::{Mac, Target, TargetError, WireAddress};
 
@@ -49,6 +50,8 @@ pub enum MapWord {
 pub struct Request {
     pub job: Job,
     pub format: MapFormat,
+    /// What else is wanted of namespaces, instead of their interfaces.
+    pub sections: WantedDetails,
     pub find: FindConfig,
 }
 
@@ -95,7 +98,9 @@ impl FromStr for MapWord {
 impl Request {
     pub fn of(cli: Cli) -> Result<Self, Failure> {
         let format = MapFormat { json: cli.json, quiet: cli.quiet };
-        Ok(Request { format, find: cli.find.config(), job: Job::of(cli)? })
+        let Cli { routes, rules, neigh: neighbours, fdb, fw: firewall, .. } = cli;
+        let sections = WantedDetails { routes, rules, neighbours, fdb, firewall };
+        Ok(Request { format, sections, find: cli.find.config(), job: Job::of(cli)? })
     }
 }
 

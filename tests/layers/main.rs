@@ -69,8 +69,8 @@ const HOUSES: [House; 7] = [
         root: "bins/netns-ls",
         layers: &[
             &["tool", "cli"],
-            &["request", "kinds"],
-            &["names"],
+            &["request", "kinds", "stack"],
+            &["names", "stack_entry"],
             &["named_map"],
             &["sample"],
             &["view", "look", "meaning"],

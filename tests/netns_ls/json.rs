@@ -9,7 +9,7 @@ use support::skip::need;
 
 use crate::{Bridged, schema};
 
-fn is_valid(map: &Value) {
+pub fn is_valid(map: &Value) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/netns-ls.schema.json");
     let schema: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
     let wrong = schema::wrong(&schema, map);

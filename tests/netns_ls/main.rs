@@ -7,6 +7,7 @@
 mod hostile;
 mod json;
 mod schema;
+mod stack;
 mod views;
 mod watch;
 mod widths;
