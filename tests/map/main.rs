@@ -4,7 +4,10 @@
 
 #![cfg(test)]
 
+mod churn;
+mod details;
 mod docker;
+mod held;
 mod lookup;
 mod plugged;
 mod scale;

@@ -3,7 +3,8 @@
 
 use nix::errno::Errno;
 
-use super::MapError;
+use super::programs::of_links;
+use super::{LinkProgram, MapError};
 use crate::firewall::{FilterChain, FilterListing};
 use crate::namespace::Namespace;
 use crate::netlink::{FdbEntry, Neighbour, NetlinkError, Route, Rule, Socket};
@@ -20,6 +21,8 @@ pub struct WantedDetails {
     pub neighbours: bool,
     /// The forwarding tables of its bridges and vxlan links.
     pub fdb: bool,
+    /// Programs attached to its links, and queueing disciplines.
+    pub programs: bool,
     /// Its packet filters. They take programs of the host: milliseconds where the rest takes microseconds.
     pub firewall: bool,
 }
@@ -35,6 +38,8 @@ pub struct NetnsDetails {
     pub neighbours: Option<Vec<Neighbour>>,
     /// What its bridges and vxlan links know of who is where.
     pub fdb: Option<Vec<FdbEntry>>,
+    /// What is attached to its links: XDP, traffic control, BPF; and disciplines that are not the kernel's default.
+    pub programs: Option<Vec<LinkProgram>>,
     /// The chains of nftables and iptables that have a rule or a policy, with counters.
     pub firewall: Option<Vec<FilterChain>>,
     /// Wanted parts that could not be read, or not whole: which, and why.
@@ -43,8 +48,14 @@ pub struct NetnsDetails {
 
 impl WantedDetails {
     /// Everything.
-    pub const ALL: Self =
-        WantedDetails { routes: true, rules: true, neighbours: true, fdb: true, firewall: true };
+    pub const ALL: Self = WantedDetails {
+        routes: true,
+        rules: true,
+        neighbours: true,
+        fdb: true,
+        programs: true,
+        firewall: true,
+    };
 }
 
 /// Reads what is wanted of `namespace`.
@@ -65,6 +76,15 @@ pub fn details(namespace: &Namespace, wanted: WantedDetails) -> Result<NetnsDeta
     }
     if let Some(rules) = &mut details.rules {
         rules.sort_by_key(|rule| (!rule.is_ipv4, rule.priority));
+    }
+    if wanted.programs {
+        match home.inside(namespace, || of_links(&mut socket)).map_err(not_entered)? {
+            Ok((programs, refused)) => {
+                details.programs = Some(programs);
+                details.not_read.extend(refused.into_iter().map(|why| ("programs", why)));
+            }
+            Err(error) => details.not_read.push(("programs", error.to_string())),
+        }
     }
     if wanted.firewall {
         let listing = home.inside(namespace, FilterListing::read).map_err(not_entered)?;

@@ -114,7 +114,7 @@ impl fmt::Display for MapEntry {
 
 /// Opens a namespace by what holds it; `None` where that is no way to it. Descriptors can become anything at any time, and paths
 /// in another mount namespace are that one's to choose: nothing but a namespace is opened.
-fn by_holder(holder: &NetnsHolder) -> Option<Result<Namespace, NamespaceError>> {
+pub(super) fn by_holder(holder: &NetnsHolder) -> Option<Result<Namespace, NamespaceError>> {
     let looked_at = |file: nix::Result<OwnedFd>, shown: &Path| match file {
         Ok(file) => Namespace::behind(file.as_fd(), NamespaceKind::Net, shown),
         Err(errno) => Err(NamespaceError::Io { file: shown.to_owned(), source: errno.into() }),

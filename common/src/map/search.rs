@@ -4,7 +4,7 @@
 //! | holder | costs |
 //! |---|---|
 //! | a thread | a stat(2) for each thread of the processes that have several |
-//! | a descriptor | a readlink(2) for each descriptor of the host |
+//! | a descriptor | a statx(2) for each descriptor of the host |
 //! | a socket | a copy of each socket of the host, pidfd_getfd(2): the kernel tells its namespace by the socket alone |
 //! | a mount elsewhere | mountinfo of each mount namespace |
 //! | the kernel's own list | one listns(2) for thousands (Linux 6.19) |
@@ -13,11 +13,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
 use nix::dir::Dir;
-use nix::fcntl::{OFlag, readlinkat};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, stat};
 use nix::unistd::{Pid, getpid};
+use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
 
-use super::entry::of_socket;
+use super::entry::{by_holder, of_socket};
 use super::mounts::network_namespaces;
 use super::{MapEntry, NetnsHolder, Unseen};
 use crate::namespace::{self, Namespace, NamespaceHandle, NamespaceId, NamespaceKind};
@@ -89,17 +90,28 @@ impl<'a> HolderSearch<'a> {
             return sockets;
         };
         let names: Vec<_> = directory.iter().flatten().map(|entry| entry.file_name().to_owned()).collect();
+        // What the file system knows by itself: a server that does not answer any more is not asked.
+        let (flags, wanted) = (AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE | StatxFlags::INO);
         for name in names {
             let Some(fd) = name.to_str().ok().and_then(|name| name.parse().ok()) else { continue };
-            let Ok(target) = readlinkat(&directory, name.as_c_str()) else { continue };
-            let target = target.to_string_lossy();
-            if let Some(inode) = inode_of(&target, "net:[") {
-                self.found(self.own.with_inode(inode), NetnsHolder::Descriptor { pid, fd });
-            } else if let Some(inode) = inode_of(&target, "socket:[") {
-                sockets.push((fd, inode));
+            let Ok(file) = statx(&directory, name.as_c_str(), flags, wanted) else { continue };
+            let device = nix::sys::stat::makedev(file.stx_dev_major.into(), file.stx_dev_minor.into());
+            if device == self.own.device() {
+                self.namespace_file(self.own.with_inode(file.stx_ino), NetnsHolder::Descriptor { pid, fd });
+            } else if FileType::from_raw_mode(file.stx_mode.into()) == FileType::Socket {
+                sockets.push((fd, file.stx_ino));
             }
         }
         sockets
+    }
+
+    /// The file may be of a namespace of another kind.
+    fn namespace_file(&mut self, identity: NamespaceId, holder: NetnsHolder) {
+        let is_network = self.entries.contains_key(&identity)
+            || matches!(by_holder(&holder), Some(Ok(namespace)) if namespace.identity() == identity);
+        if is_network {
+            self.found(identity, holder);
+        }
     }
 
     /// Finds sockets of other namespaces than their process is in. One that several processes have is asked once.
@@ -150,9 +162,4 @@ impl<'a> HolderSearch<'a> {
             }
         }
     }
-}
-
-/// The number in `net:[4026531840]`.
-fn inode_of(target: &str, kind: &str) -> Option<u64> {
-    target.strip_prefix(kind)?.strip_suffix(']')?.parse().ok()
 }

@@ -37,6 +37,11 @@ impl NamespaceId {
     pub fn with_inode(self, inode: u64) -> Self {
         NamespaceId { inode, ..self }
     }
+
+    /// The device of that nsfs, as stat(2) has it.
+    pub fn device(self) -> u64 {
+        self.device
+    }
 }
 
 impl From<&FileStat> for NamespaceId {

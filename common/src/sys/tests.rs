@@ -187,3 +187,47 @@ fn a_new_session_keyring_is_joined_where_the_kernel_has_keys() {
     });
     assert!(matches!(joined, WaitStatus::Exited(_, 0)), "{joined:?}");
 }
+
+/// Two instructions that let everything through: r0 = 0, and the end (linux/bpf.h).
+fn loaded_program(kind: u32) -> Option<std::os::fd::OwnedFd> {
+    let instructions: [u64; 2] = [0xb7, 0x95];
+    let license = c"GPL";
+    let mut attributes = [0_u64; 15];
+    attributes[0] = u64::from(kind) | 2 << 32;
+    attributes[1] = instructions.as_ptr() as u64;
+    attributes[2] = license.as_ptr() as u64;
+    // prog_name, at byte 48.
+    attributes[6] = u64::from_le_bytes(*b"let_all\0");
+    // SAFETY: the kernel reads the attributes, the instructions and the license, which outlive the call.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_bpf, 5, attributes.as_mut_ptr(), size_of_val(&attributes));
+        Errno::result(fd).ok().map(|fd| std::os::fd::FromRawFd::from_raw_fd(fd as i32))
+    }
+}
+
+#[test]
+fn a_program_that_is_attached_to_a_link_is_listed_with_its_name() {
+    const SCHED_CLS: u32 = 3;
+    const TCX_INGRESS: u32 = 46;
+    const LO: u64 = 1;
+    // In a network of its own, which ends with this thread.
+    let test = || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).ok()?;
+        let program = loaded_program(SCHED_CLS)?;
+        let mut attributes = [0_u64; 8];
+        attributes[0] = LO | u64::from(program.as_raw_fd().cast_unsigned()) << 32;
+        attributes[1] = u64::from(TCX_INGRESS);
+        // SAFETY: the kernel reads the attributes, which outlive the call. BPF_PROG_ATTACH.
+        let attached =
+            unsafe { libc::syscall(libc::SYS_bpf, 8, attributes.as_mut_ptr(), size_of_val(&attributes)) };
+        Errno::result(attached).ok()?;
+        Some((bpf_programs_of_link(LO as u32, TCX_INGRESS), bpf_programs_of_link(LO as u32, 47)))
+    };
+    // Neither a kernel without such programs nor an ordinary user can attach one.
+    let Some((ingress, egress)) = std::thread::spawn(test).join().unwrap() else { return };
+    assert_eq!(egress, Ok(vec![]));
+    let ingress = ingress.unwrap();
+    assert_eq!(ingress.len(), 1);
+    // It can be gone with its network by now.
+    assert!(matches!(bpf_program_name(ingress[0]).as_deref(), Ok(b"let_all") | Err(Errno::ENOENT)));
+}
