@@ -8,10 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a test or a measurement tells a process that it starts itself; nobody else sets these.
-const FOR_A_CHILD: [&str; 8] = [
+const FOR_A_CHILD: [&str; 11] = [
     "NETNS_TOOLBOX_FAKE_ANSWER",
     "NETNS_TOOLBOX_HARNESS_TEST_ROLE",
     "NETNS_TOOLBOX_LAB_TEST_ROLE",
+    "NETNS_TOOLBOX_MAP_TEST_DETAILS",
+    "NETNS_TOOLBOX_MAP_TEST_HOLD",
+    "NETNS_TOOLBOX_MAP_TEST_READ",
     "NETNS_TOOLBOX_MAP_TEST_ROLE",
     "NETNS_TOOLBOX_NOISE",
     "NETNS_TOOLBOX_DNS_SERVERS",

@@ -2,7 +2,7 @@
 //! the links themselves; this is what takes more requests.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -43,9 +43,9 @@ pub struct LinkProgram {
     pub program: AttachedProgram,
 }
 
-/// The programs of all links of the namespace that `socket` belongs to and that this thread is in. Which could not be asked for is
-/// in the second list: BPF programs take CAP_NET_ADMIN.
-pub(super) fn of_links(socket: &mut Socket) -> Result<(Vec<LinkProgram>, Vec<String>), NetlinkError> {
+/// The programs of all links of the namespace that `socket` belongs to and that this thread is in; and why those of tcx could not
+/// be asked for.
+pub(super) fn of_links(socket: &mut Socket) -> Result<(Vec<LinkProgram>, Option<String>), NetlinkError> {
     let mut found = FoundPrograms::default();
     for (link, xdp) in socket.links_with_xdp()? {
         xdp.into_iter().for_each(|id| found.bpf(link.index, "xdp", id));
@@ -61,13 +61,17 @@ pub(super) fn of_links(socket: &mut Socket) -> Result<(Vec<LinkProgram>, Vec<Str
         found.add(discipline.index, "qdisc", None, Some(discipline.kind));
     }
     found.programs.sort();
-    Ok((found.programs, found.refused.into_iter().map(|(hook, why)| format!("{hook}: {why}")).collect()))
+    let refused = found.refused.map(|errno| match errno {
+        Errno::EPERM => "those of tcx: CAP_NET_ADMIN over the host's user namespace is missing".to_owned(),
+        errno => format!("those of tcx: {}", std::io::Error::from(errno)),
+    });
+    Ok((found.programs, refused))
 }
 
 #[derive(Debug, Default)]
 struct FoundPrograms {
     programs: Vec<LinkProgram>,
-    refused: BTreeMap<&'static str, Errno>,
+    refused: Option<Errno>,
 }
 
 impl FoundPrograms {
@@ -80,12 +84,12 @@ impl FoundPrograms {
         self.add(index, hook, Some(id), name_of(id));
     }
 
-    fn attached(&mut self, link: &Link, place: u32, hook: &'static str) {
+    fn attached(&mut self, link: &Link, place: u32, hook: &str) {
         match sys::bpf_programs_of_link(link.index, place) {
             Ok(ids) => ids.into_iter().for_each(|id| self.bpf(link.index, hook, id)),
             // The kernel has no such place, nor any program there; or the link is gone, or of another kind.
             Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {}
-            Err(errno) => drop(self.refused.insert(hook, errno)),
+            Err(errno) => self.refused = Some(errno),
         }
     }
 
@@ -117,7 +121,7 @@ pub fn cgroup_programs(processes: &[Pid]) -> Vec<AttachedProgram> {
         Some(mount.join(path))
     });
     let mut programs = Vec::new();
-    for group in groups.collect::<std::collections::BTreeSet<_>>() {
+    for group in groups.collect::<BTreeSet<_>>() {
         let Ok(directory) = File::open(group) else { continue };
         for (place, hook) in CGROUP_HOOKS {
             for id in sys::bpf_programs_of_cgroup(directory.as_fd(), place).unwrap_or_default() {
