@@ -41,7 +41,7 @@ fn head(chain: &FilterChain) -> String {
 
 #[cfg(test)]
 mod tests {
-    use common::firewall::{FilterProgram, FilterRule};
+    use common::firewall::{FilterProgram, WrittenRule};
     use common::map::NetnsDetails;
 
     use super::*;
@@ -58,7 +58,7 @@ mod tests {
             hook: None,
             policy: Some("drop".to_owned()),
             counter: count(3),
-            rules: vec![FilterRule { text: "-A FORWARD -j \x1b[2J".to_owned(), counter: count(12) }],
+            rules: vec![WrittenRule { text: "-A FORWARD -j \x1b[2J".to_owned(), counter: count(12) }],
         };
         let empty = FilterChain {
             policy: Some("accept".to_owned()),

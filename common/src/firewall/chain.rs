@@ -19,12 +19,12 @@ pub struct FilterChain {
     /// How many that were.
     pub counter: Option<PacketCount>,
     /// Its rules, in their order.
-    pub rules: Vec<FilterRule>,
+    pub rules: Vec<WrittenRule>,
 }
 
 /// A rule as its program writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FilterRule {
+pub struct WrittenRule {
     /// Its words, on one line; names in it are whatever root called them.
     pub text: String,
     /// How many packets it was about, where it counts.

@@ -1,6 +1,6 @@
 //! What `iptables-save -c` writes, read: pure. iptables-save(8).
 
-use super::{FilterChain, FilterProgram, FilterRule, PacketCount};
+use super::{FilterChain, FilterProgram, PacketCount, WrittenRule};
 
 /// The chains of all tables; and the tables that it says it cannot show, for somebody has put rules of nft's into them.
 pub(super) fn read(text: &str, program: FilterProgram) -> (Vec<FilterChain>, Vec<String>) {
@@ -16,7 +16,7 @@ pub(super) fn read(text: &str, program: FilterProgram) -> (Vec<FilterChain>, Vec
             let of_it = |chain: &&mut FilterChain| name.is_some_and(|name| chain.name == name);
             // The names of a table before have no meaning in this one.
             if let Some(chain) = chains[first..].iter_mut().find(of_it) {
-                chain.rules.push(FilterRule { text: rule.to_owned(), counter: Some(counter) });
+                chain.rules.push(WrittenRule { text: rule.to_owned(), counter: Some(counter) });
             }
         } else if let Some(name) = line.strip_prefix("# Table `")
             && let Some((name, _)) = name.split_once("' is incompatible")

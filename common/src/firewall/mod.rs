@@ -6,5 +6,5 @@ mod iptables_save;
 mod listing;
 mod nft_ruleset;
 
-pub use chain::{FilterChain, FilterProgram, FilterRule, PacketCount};
+pub use chain::{FilterChain, FilterProgram, PacketCount, WrittenRule};
 pub use listing::FilterListing;

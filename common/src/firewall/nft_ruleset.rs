@@ -1,7 +1,7 @@
 //! What `nft list ruleset` writes, read: pure. nft(8). It indents with tabs: chains by one, rules by two, what does not fit on
 //! the line of a rule by more.
 
-use super::{FilterChain, FilterProgram, FilterRule, PacketCount};
+use super::{FilterChain, FilterProgram, PacketCount, WrittenRule};
 
 /// The chains of all tables. Sets, maps and other objects are passed over.
 pub(super) fn read(text: &str) -> Vec<FilterChain> {
@@ -60,7 +60,7 @@ impl FilterChain {
             }
             // The chain's own.
             None if is_first && line.starts_with("comment \"") => {}
-            None => self.rules.push(FilterRule { text: line.to_owned(), counter: counter_in(line) }),
+            None => self.rules.push(WrittenRule { text: line.to_owned(), counter: counter_in(line) }),
         }
     }
 }
@@ -127,7 +127,7 @@ table ip filter {
         assert_eq!(forward.rules[0].counter, Some(PacketCount { packets: 12, bytes: 840 }));
         assert_eq!(forward.rules[1].counter, Some(PacketCount { packets: 3, bytes: 9 }));
         assert!(forward.rules[1].text.starts_with("iifname { \"br0\", \"br1\", \"br2\" } counter"));
-        assert_eq!(forward.rules[2], FilterRule { text: "jump other".to_owned(), counter: None });
+        assert_eq!(forward.rules[2], WrittenRule { text: "jump other".to_owned(), counter: None });
         assert_eq!(chains[1].hook, None);
     }
 
