@@ -237,6 +237,27 @@ fn a_pid_that_only_the_engine_vouches_for_is_asked_for_again_once_it_is_held() {
 }
 
 #[test]
+fn a_container_that_is_renamed_at_the_moment_of_the_call_is_what_has_the_name_now() {
+    let lab = need!(Lab::new());
+    let (old, new) = (lab.container("old", Options::default()), lab.container("new", Options::default()));
+    let called = |name: &str, of: &str, pid: i32| {
+        let mut answer = running(pid);
+        (answer["Name"], answer["Id"]) = (json!(format!("/{name}")), json!(id_of(of)));
+        Answer::json(200, &answer.to_string())
+    };
+    // Docker has looked web up, and it is web-old when it is described; then another has the name, or none.
+    let renamed = || Script::new().first("/containers/web/json", called("web-old", "old", old.pid));
+    let swapped = renamed().on("/containers/web/json", called("web", "new", new.pid));
+    let swapped = swapped.on(&format!("/containers/{}/json", id_of("new")), called("web", "new", new.pid));
+    let engine = swapped.listen(lab.path("/run/docker.sock"));
+    lab.tool("cpid").arg("web").run().ok().stdout_is(&format!("{}\n", new.pid)).stderr_is("");
+    drop(engine);
+    let none = renamed().otherwise(Answer::json(404, r#"{"message":"No such container: web"}"#));
+    let _engine = none.listen(lab.path("/run/docker.sock"));
+    lab.tool("cpid").arg("web").run().fails_with(1).stdout_is("").stderr_has("web: no such container");
+}
+
+#[test]
 fn the_pid_of_another_container_is_not_believed() {
     let world = need!(World::get().and_then(World::with_docker));
     let (web, db) = (world.docker_container("web", &[]), world.docker_container("db", &[]));

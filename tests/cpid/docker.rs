@@ -26,6 +26,27 @@ fn a_container_is_found_by_name_by_id_and_by_prefix() {
 }
 
 #[test]
+fn a_container_that_is_renamed_all_the_time_is_found_or_has_another_name_and_is_never_in_doubt() {
+    let world = need!(docker());
+    let (web, other) = (world.docker_container("web", &[]), unique("renamed-"));
+    // The new name is looked up as often as the old one, and calls go on as long as renames do.
+    let script = r#"
+        (for _ in $(seq 40); do docker rename "$1" "$2"; docker rename "$2" "$1"; done; echo over) >"$3" 2>&1 &
+        while kill -0 $! 2>/dev/null; do "$0" --engine-timeout 10s "docker:$1" 2>&1; echo "status $?"; done
+        cat "$3"; rm "$3""#;
+    let log = format!("/tmp/{other}");
+    let said =
+        world.command("sh").args(["-c", script, tools::tool("cpid"), &web.name, &other, &log]).run().ok();
+    let (pid, statuses) =
+        (web.pid().to_string(), said.stdout.lines().filter(|line| line.starts_with("status ")));
+    let statuses: Vec<&str> = statuses.collect();
+    assert!(said.stdout.ends_with("over\n") && statuses.contains(&"status 0"), "{said}");
+    assert!(statuses.iter().all(|status| ["status 0", "status 1"].contains(status)), "{said}");
+    let is_pid = |line: &&str| line.parse::<u32>().is_ok();
+    assert!(said.stdout.lines().filter(is_pid).all(|line| line == pid), "{said}");
+}
+
+#[test]
 fn every_network_mode_has_the_pid_that_docker_inspect_shows() {
     let world = need!(docker());
     let web = world.docker_container("bridge", &["--network", "bridge"]);

@@ -121,6 +121,7 @@ fn head_length(bytes: &[u8]) -> usize {
 #[derive(Default)]
 pub struct Script {
     answers: HashMap<String, Answer>,
+    first: HashMap<String, Answer>,
     otherwise: Option<Answer>,
 }
 
@@ -133,6 +134,12 @@ impl Script {
     /// What a request for `path`, with or without a query, is answered.
     pub fn on(mut self, path: &str, answer: Answer) -> Script {
         self.answers.insert(path.to_owned(), answer);
+        self
+    }
+
+    /// What the first request for `path` is answered; those after it as [`Script::on`] says.
+    pub fn first(mut self, path: &str, answer: Answer) -> Script {
+        self.first.insert(path.to_owned(), answer);
         self
     }
 
@@ -172,8 +179,8 @@ impl Script {
         fs::rename(&unready, &path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
         let otherwise =
             self.otherwise.unwrap_or_else(|| Answer::json(404, r#"{"message":"page not found"}"#));
-        let (answers, state) = (self.answers, Mutex::default());
-        let engine = Arc::new(Engine { answers, otherwise, state, changed: Condvar::new() });
+        let (answers, first, state) = (self.answers, Mutex::new(self.first), Mutex::default());
+        let engine = Arc::new(Engine { answers, first, otherwise, state, changed: Condvar::new() });
         let serving = Arc::clone(&engine);
         let thread = thread::spawn(move || serving.serve(&listener));
         FakeEngine { path, engine, thread: Some(thread), _holder: holder }
@@ -228,6 +235,7 @@ impl Drop for SocketHolder {
 
 struct Engine {
     answers: HashMap<String, Answer>,
+    first: Mutex<HashMap<String, Answer>>,
     otherwise: Answer,
     state: Mutex<State>,
     changed: Condvar,
@@ -299,7 +307,8 @@ impl Engine {
     fn talk(&self, mut connection: UnixStream) {
         let mut requests = BufReader::new(connection.try_clone().unwrap());
         while let Some(path) = self.next_request(&mut requests) {
-            let answer = self.answers.get(&path).unwrap_or(&self.otherwise);
+            let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).remove(&path);
+            let answer = first.as_ref().or(self.answers.get(&path)).unwrap_or(&self.otherwise);
             match answer.say(&mut connection, self) {
                 Ok(true) => {}
                 Ok(false) => break,

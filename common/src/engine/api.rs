@@ -126,10 +126,16 @@ impl Api {
     /// # Errors
     /// As [`Api::inspect`].
     pub(super) fn inspected(&self, name: &str, sent: SentInspect) -> Result<Container, EngineError> {
-        let (answer, claimed_by) = self.answer(sent)?;
-        let container = self.container(answer, claimed_by)?;
-        match container.name == name || container.id.starts_with(name) {
-            true => Ok(container),
+        let is_meant = |container: &Container| container.name == name || container.id.starts_with(name);
+        let first = self.container_of(self.answer(sent)?)?;
+        if is_meant(&first) {
+            return Ok(first);
+        }
+        // The daemon looks the name up and then describes the container: in between one can be renamed, and another get its
+        // name. What is called so now is asked for once more.
+        let again = self.container_of(self.answer(self.send_inspect(name)?)?)?;
+        match is_meant(&again) {
+            true => Ok(again),
             false => Err(self.nonsense(&"a container that was not asked for")),
         }
     }
@@ -195,7 +201,7 @@ impl Api {
         Ok((answer, speaker))
     }
 
-    fn container(&self, answer: InspectedFields, claimed_by: Uid) -> Result<Container, EngineError> {
+    fn container_of(&self, (answer, claimed_by): (InspectedFields, Uid)) -> Result<Container, EngineError> {
         let missing = |what: &str| self.nonsense(&format_args!("a container without {what}"));
         let state = answer.state.ok_or_else(|| missing("state"))?;
         let status = state.status.ok_or_else(|| missing("status"))?;
