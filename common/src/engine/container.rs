@@ -142,6 +142,16 @@ impl fmt::Display for ContainerSource {
     }
 }
 
+/// What something of an engine's is called: `name`, or its ID where that is no name, for an engine may say anything.
+pub(super) fn name_to_show(name: String, id: &str) -> String {
+    let is_name = |word: &str| word.parse::<Name>().is_ok();
+    match (is_name(&name), is_name(id)) {
+        (true, _) => name,
+        (false, true) => id.to_owned(),
+        (false, false) => quotable(&name),
+    }
+}
+
 impl Container {
     /// One that is there, and of which nothing else is known: dead, called by its ID, by its state on disk.
     pub fn unknown(engine: EngineName, id: &str, claimed_by: Uid) -> Self {
@@ -166,9 +176,7 @@ impl Container {
     #[must_use]
     pub(super) fn presentable(mut self) -> Self {
         let is_name = |word: &str| word.parse::<Name>().is_ok();
-        if !is_name(&self.name) {
-            self.name = if is_name(&self.id) { self.id.clone() } else { quotable(&self.name) };
-        }
+        self.name = name_to_show(self.name, &self.id);
         self.pod = self.pod.filter(|pod| is_name(&pod.name) && is_name(&pod.namespace));
         self.image = self.image.map(|image| shortened(&image, LONGEST_IMAGE).into_owned());
         self

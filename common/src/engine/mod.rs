@@ -172,7 +172,10 @@ impl<E: Engine> Engine for Bounded<E> {
     }
 
     fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
-        budget::within(|| self.0.networks(ids))
+        let networks = budget::within(|| self.0.networks(ids))?;
+        let presentable =
+            |all: Vec<ContainerNetwork>| all.into_iter().map(ContainerNetwork::presentable).collect();
+        Ok(networks.into_iter().map(|(id, all)| (id, presentable(all))).collect())
     }
 
     fn gives_default_route(&self, network: &str) -> Option<bool> {
