@@ -68,7 +68,6 @@ fn a_record_that_is_written_in_place_is_whole_or_cannot_be_told_and_never_a_no()
     let right = format!("{pid}\n");
     let said = said_while(&host, "oci:web", &[&right, "EOF while parsing"], |_| {
         fs::write(host.path(RECORD), "").unwrap();
-        thread::yield_now();
         fs::write(host.path(RECORD), record(pid, ticks)).unwrap();
     });
     for ran in said.iter().filter(|ran| ran.stdout != right) {
@@ -98,7 +97,8 @@ fn a_record_that_something_is_mounted_over_is_what_is_mounted_there() {
     }
     // Mounted and unmounted all the time.
     let script = "while :; do mount --no-mtab --bind \"$1\" \"$2\"; umount --no-mtab \"$2\"; done";
-    let storm = host.lab.command("sh").args(["-c", script, "sh", "/run/host/run/other/web/state.json", at]).start();
+    let storm =
+        host.lab.command("sh").args(["-c", script, "sh", "/run/host/run/other/web/state.json", at]).start();
     let pids = [first.pid, then.pid].map(|pid| format!("{pid}\n"));
     for _ in 0..100 {
         let ran = host.cpid(&["oci:web"]).run().ok().stderr_is("");
@@ -165,7 +165,8 @@ fn what_a_user_puts_in_the_place_of_a_file_is_not_opened_by_root() {
 
 /// Whether the process sleeps in open(2).
 fn is_in_open(pid: i32) -> bool {
-    let call = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("syscall")).unwrap_or_default();
+    let call =
+        fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("syscall")).unwrap_or_default();
     let number = call.split(' ').next().and_then(|number| number.parse().ok());
     let open = [
         nix::libc::SYS_openat,

@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod by_hand;
+mod changing;
 mod containerd;
 mod cri;
 mod crio;

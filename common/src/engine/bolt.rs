@@ -105,10 +105,11 @@ pub(super) fn read<T>(
     query: impl Fn(&BoltSnapshot<'_>) -> Result<T, BoltError>,
 ) -> Result<Option<T>, EngineError> {
     let Some((opened, length)) = state::open(file)? else { return Ok(None) };
-    if length == 0 {
+    let wrong = |error: BoltError| state::wrong(file, error);
+    // The kernel's own files have no length, and are not empty.
+    if length == 0 && opened.read_at(&mut [0], 0).map_err(|error| wrong(error.into()))? == 0 {
         return Ok(None);
     }
-    let wrong = |error: BoltError| state::wrong(file, error);
     for _ in 0..MOST_ATTEMPTS {
         let meta = Meta::of(&opened).map_err(wrong)?;
         let snapshot = BoltSnapshot { file: &opened, meta, left: Cell::new(MOST_BYTES) };
