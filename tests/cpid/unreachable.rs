@@ -1,7 +1,6 @@
 //! Engines that cannot be asked: absent, forbidden, on another host.
 
 use std::fs;
-use std::path::Path;
 
 use support::container::Options;
 use support::fake_docker;
@@ -266,6 +265,35 @@ fn without_rights_every_tool_says_one_line_and_the_command_that_has_them() {
     said.stderr_has("permission denied").stderr_has("\nhint: sudo netns-link --all\n");
 }
 
+#[test]
+fn where_only_root_may_read_an_engines_state_every_tool_names_the_engine_and_the_way_out() {
+    let lab = need!(Lab::with_users());
+    need!(program("setpriv", "util-linux"));
+    need!(lab.user_namespace());
+    let closed = "/run/containerd/io.containerd.runtime.v2.task";
+    lab.shell(&format!("mkdir -p {closed}; chmod 700 {closed}; mkdir -m 700 /run/netns-toolbox")).run().ok();
+    let everything = [
+        ("cpid", "--list"),
+        ("cpid", "web-1"),
+        ("cpid", "containerd:web-1"),
+        ("nsenter-rs", "--each web-* -n true"),
+        ("nsenter-rs", "--each containerd:web-* -n true"),
+        ("nsenter-rs", "--each pod:web-* -n true"),
+        ("nsenter-rs", "-t web-1 -n true"),
+        ("netns-ping", "--matrix pod:web-*"),
+        ("netns-link", "--all"),
+    ];
+    for (tool, words) in everything {
+        let words: Vec<&str> = words.split(' ').collect();
+        let said = as_user(&lab, tool, &words);
+        // Of nsenter-rs a failure of its own is 1, as util-linux has it; everywhere else "cannot tell" is 2.
+        let said = said.fails_with(if tool == "nsenter-rs" { 1 } else { 2 }).stdout_is("");
+        let said = said.stderr_has(&format!("containerd could not be asked: {closed}: permission denied"));
+        assert!(!said.stderr.contains("no running container") && !said.stderr.contains("podman"), "{said}");
+        said.stderr_has("\nhint: sudo ");
+    }
+}
+
 fn as_user(lab: &Lab, tool: &str, words: &[&str]) -> Ran {
     let mut command = lab.command("setpriv");
     command
@@ -281,8 +309,8 @@ fn for_everybody(lab: &Lab) -> String {
 /// A copy of a tool that every user can reach: the build may be in somebody's closed home.
 fn copy_for_everybody(lab: &Lab, tool: &str) -> String {
     let copy = format!("/run/{tool}");
-    let copied = fs::copy(Path::new(tools::tool(tool)), lab.path(&copy));
-    assert!(copied.is_ok(), "{copied:?}");
-    lab.command("chmod").args(["755", &copy]).run().ok();
+    // By a process of its own: a descriptor of ours would be open for writing in whatever another test starts meanwhile, and
+    // such a program cannot be run.
+    lab.command("install").args(["-m", "755", tools::tool(tool), &copy]).run().ok();
     copy
 }

@@ -122,19 +122,21 @@ pub fn listing(
     let listings = pattern.engines().into_iter();
     let listings = listings.map(|engine| list_matching(engine, session, fits, &mut look));
     let (listings, errors): (Vec<_>, Vec<_>) = listings.partition(Result::is_ok);
-    // One of several that is not here is no error; none of them is.
+    let (absent, closed): (Vec<_>, Vec<_>) =
+        errors.into_iter().filter_map(Result::err).partition(FindError::is_absence);
+    // One of several that is not here is no error; none of them is. One of which only root may read is named with -v.
     let merged = listings.into_iter().flatten().reduce(|mut all, one| {
         all.containers.extend(one.containers);
         all.errors.extend(one.errors);
         all.api_errors.extend(one.api_errors);
         all
     });
-    match (merged, errors.into_iter().find_map(Result::err)) {
-        (Some(listing), _) => Ok(listing),
-        (None, Some(error)) => Err(error),
-        (None, None) => {
-            Ok(ContainerList { containers: Vec::new(), errors: Vec::new(), api_errors: Vec::new() })
+    match (merged, closed.into_iter().chain(absent).collect::<Vec<_>>()) {
+        (Some(mut listing), errors) => {
+            listing.api_errors.extend(errors.into_iter().filter(|error| !error.is_absence()));
+            Ok(listing)
         }
+        (None, errors) => errors.into_iter().next().map_or(Ok(ContainerList::default()), Err),
     }
 }
 

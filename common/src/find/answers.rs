@@ -20,7 +20,7 @@ pub(super) struct EngineAnswers {
     /// Which are not on this host at all.
     pub absent: Vec<EngineError>,
     /// What only root may read: it is no part of an ordinary user's engines, and hides none of them.
-    pub closed: Vec<EngineError>,
+    pub closed: Vec<(EngineName, EngineError)>,
     /// Which are, and could not be asked, or could not tell of all of their containers that may be meant.
     pub errors: Vec<(EngineName, EngineError)>,
     /// Which were found out about from state on disk, and why.
@@ -95,12 +95,12 @@ impl EngineAnswers {
                 self.answered.push(name);
                 self.api_errors.extend(answer.api_error.map(|why| (name, why)));
                 let (closed, doubts) = answer.doubts.into_iter().partition::<Vec<_>, _>(is_roots_alone);
-                self.closed.extend(closed);
+                self.closed.extend(closed.into_iter().map(|why| (name, why)));
                 self.errors.extend(doubts.into_iter().map(|doubt| (name, doubt)));
                 self.add(answer.containers);
             }
             Err(absent) if absent.is_absence() => self.absent.push(absent),
-            Err(closed) if is_roots_alone(&closed) => self.closed.push(closed),
+            Err(closed) if is_roots_alone(&closed) => self.closed.push((name, closed)),
             Err(error) => self.errors.push((name, error)),
         }
     }
@@ -113,8 +113,8 @@ impl EngineAnswers {
             self.hits = idle.hits;
             self.errors.extend(idle.errors);
             // What is closed was so when the same engine was asked for those that run.
-            let said: Vec<String> = self.closed.iter().map(ToString::to_string).collect();
-            self.closed.extend(idle.closed.into_iter().filter(|why| !said.contains(&why.to_string())));
+            let said: Vec<String> = self.closed.iter().map(|(_, why)| why.to_string()).collect();
+            self.closed.extend(idle.closed.into_iter().filter(|(_, why)| !said.contains(&why.to_string())));
         }
     }
 

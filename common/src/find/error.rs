@@ -93,6 +93,14 @@ pub enum FindError {
     /// An engine could not be asked.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// Only root may read what the one engine of this host keeps on disk, and it has no API.
+    #[error("{engine} could not be asked: {why}")]
+    Closed {
+        /// Which engine.
+        engine: EngineName,
+        /// What may not be read.
+        why: EngineError,
+    },
     /// A process could not be held.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -156,10 +164,23 @@ impl FindError {
         self
     }
 
+    /// Whether none of the engines that were meant is on this host.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, FindError::NoEngine { .. }) || self.of_an_engine().is_some_and(EngineError::is_absence)
+    }
+
+    /// That `engine` could not be asked; its name is said before what does not say it itself.
+    pub(super) fn closed((engine, why): (EngineName, EngineError)) -> Self {
+        match why {
+            EngineError::Unreadable { .. } => FindError::Closed { engine, why },
+            why => why.into(),
+        }
+    }
+
     /// Why an engine could not be asked, if that is what is wrong.
     pub fn of_an_engine(&self) -> Option<&EngineError> {
         match self {
-            FindError::Engine(why) => Some(why),
+            FindError::Engine(why) | FindError::Closed { why, .. } => Some(why),
             FindError::CannotTell { why, .. } | FindError::Unplaced(_, Some(why)) => Some(why),
             _ => None,
         }
@@ -221,6 +242,9 @@ impl From<FindError> for Failure {
             | FindError::NoProcess(_) => Failure::said(Status::Failed, message),
             FindError::Network(error) => (*error).into(),
             FindError::Engine(error) => error.into(),
+            FindError::Closed { why, .. } => {
+                Failure::said(Status::Failed, message).hint(Failure::from(why).hint)
+            }
             FindError::Process(error) => error.into(),
             FindError::Namespace(error) => error.into(),
             FindError::Netns(error) => error.into(),

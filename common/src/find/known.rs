@@ -188,7 +188,7 @@ fn listed(
     let mut errors: Vec<FindError> = asked.errors.into_iter().map(|(_, why)| why.into()).collect();
     let mut api_errors: Vec<FindError> = others.errors.into_iter().map(|(_, why)| why.into()).collect();
     if asked.answered.is_empty() && others.answered.is_empty() && errors.is_empty() {
-        let closed = asked.closed.into_iter().next().map(FindError::from);
+        let closed = asked.closed.into_iter().next().map(FindError::closed);
         let why = api_errors.into_iter().next().or(closed);
         return Err(why.unwrap_or_else(|| no_engine(asked.absent)));
     }
@@ -203,7 +203,7 @@ fn listed(
         }
     }
     containers.sort_by(|a, b| order(&a.container).cmp(&order(&b.container)));
-    api_errors.extend(asked.closed.into_iter().map(FindError::from));
+    api_errors.extend(asked.closed.into_iter().map(|(_, why)| why.into()));
     api_errors.extend(asked.api_errors.into_iter().chain(others.api_errors).map(|(_, why)| why.into()));
     Ok(ContainerList { containers, errors, api_errors })
 }

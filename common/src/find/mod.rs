@@ -250,14 +250,14 @@ fn not_found(target: Target, answers: EngineAnswers, others: EngineAnswers) -> F
     let silent = answers.api_errors.iter().chain(&others.api_errors).map(|(_, why)| why.clone()).collect();
     let mut asked = answers.answered;
     asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());
-    let mut errors = answers.closed.into_iter().chain(others.errors.into_iter().map(|(_, why)| why));
+    let mut errors = answers.closed.into_iter().chain(others.errors);
     match (asked.is_empty(), errors.next()) {
         (false, first) => {
-            let unasked = first.into_iter().chain(errors).collect();
+            let unasked = first.into_iter().chain(errors).map(|(_, why)| why).collect();
             let search = Box::new(FailedSearch { asked, silent, unasked, prompt, nearest: Vec::new() });
             FindError::NotFound { target, search }
         }
-        (true, Some(error)) => error.into(),
+        (true, Some(first)) => FindError::closed(first),
         (true, None) => no_engine(answers.absent),
     }
 }
