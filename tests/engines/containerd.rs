@@ -11,7 +11,7 @@ use support::skip::{Missing, need};
 use support::until::until;
 use support::world::World;
 
-const IMAGE: &str = "localhost/netns-toolbox/busybox:latest";
+pub(crate) const IMAGE: &str = "localhost/netns-toolbox/busybox:latest";
 const TASKS: &str = "/run/containerd/io.containerd.runtime.v2.task";
 
 /// A task of the real containerd, ended and removed when this is dropped.

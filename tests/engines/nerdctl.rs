@@ -1,9 +1,11 @@
 //! nerdctl's names, in directories written by hand from `docs/dir.md` of nerdctl.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::containerd::containerd;
 use support::engine_state::{Host, id};
 use support::run::Run;
+use support::scratch::unique;
 use support::skip::need;
 
 const STORE: &str = "/var/lib/nerdctl/1935db59";
@@ -50,6 +52,43 @@ fn a_container_without_a_task_is_stopped_or_was_never_started() {
     host.json(&format!("{STORE}/containers/default/{}/lifecycle.json", id("3f2a")), &json!({}));
     host.cpid(&["nerdctl:3f2a"]).run().fails_with(1).stderr_has("web is not running (created)");
     assert_eq!(host.listed(), ["nerdctl:web"]);
+}
+
+/// containerd's database has such a container under its ID, and nerdctl's directories have the name.
+#[test]
+fn a_container_of_the_real_containerd_without_a_task_is_found_by_nerdctls_name() {
+    let world = need!(containerd());
+    let name = unique("shop-");
+    let id = name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let id = format!("{id:0<64.64}");
+    let label = format!("nerdctl/name={name}");
+    let ctr = |words: &[&str]| world.command("ctr").args(words).run();
+    ctr(&["containers", "create", "--label", &label, crate::containerd::IMAGE, &id, "true"]).ok();
+    // nerdctl's directories are this test's alone.
+    let script = r#"
+        mkdir -p /var/lib/nerdctl; mount -t tmpfs none /var/lib/nerdctl; cd /var/lib/nerdctl
+        mkdir -p "1935db59/names/default" "1935db59/containers/default/$2"
+        printf %s "$2" >"1935db59/names/default/$1"; echo '{}' >"1935db59/containers/default/$2/lifecycle.json"
+        shift 2; exec "$@""#;
+    let cpid = |words: &[&str]| {
+        let mut unshare = world.command("unshare");
+        unshare.args(["-m", "sh", "-ec", script, "sh", &name, &id, support::tools::tool("cpid")]);
+        unshare.args(["--engine-timeout=10s"]).args(words).run()
+    };
+    let targets = [&name, &format!("nerdctl:{name}"), &format!("nerdctl:default/{name}"), &id, &id[..20]];
+    let said = targets.map(|target| cpid(&[target]));
+    let other = cpid(&[&format!("nerdctl:other/{name}")]);
+    let listed = cpid(&["--list", "--all", "--json"]);
+    ctr(&["containers", "delete", &id]).ok();
+    for ran in said {
+        let ran = ran.fails_with(1).stdout_is("");
+        ran.stderr_has(&format!("{name} is not running (created)\nhint: nerdctl start {name}\n"));
+    }
+    other.fails_with(1).stderr_has("no such container");
+    let rows = listed.json();
+    let rows: Vec<&Value> = rows.as_array().unwrap().iter().filter(|row| row["id"] == json!(id)).collect();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((&rows[0]["name"], &rows[0]["engine"]), (&json!(name), &json!("nerdctl")), "{rows:?}");
 }
 
 #[test]

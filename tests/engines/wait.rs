@@ -145,6 +145,27 @@ fn ctrl_c_ends_it() {
 }
 
 #[test]
+fn a_signal_ends_it_at_once_by_that_signal_and_nothing_is_said_of_what_was_not_found() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let host = Host::new();
+        // One of two is found already, and has its line.
+        host.register("one");
+        let waiting = host.cpid(&["--wait", "60s", "machine:one", "machine:two"]).start();
+        asleep(waiting.pid());
+        waiting.signal(signal);
+        let found = format!("{}\n", host.leader.id());
+        waiting.finish().killed_by(signal).stdout_is(&found).stderr_is("");
+        // In the middle of a look, while an engine makes its answer.
+        let silent = Script::default().otherwise(Answer::never());
+        let docker = silent.listen(host.root.path("run/docker.sock"));
+        let waiting = host.cpid(&["--wait", "60s", "--engine-timeout", "60s", "docker:web"]).start();
+        docker.wait_for_requests(1);
+        waiting.signal(signal);
+        waiting.finish().killed_by(signal).stdout_is("").stderr_is("");
+    }
+}
+
+#[test]
 fn all_of_several_are_waited_for_and_printed_in_their_order() {
     let host = Host::new();
     let waiting = host.cpid(&["--wait", "20s", "machine:one", "machine:two"]).start();

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::{everything, netns_link};
 use support::container::Options;
+use support::engine_state::{Host, id};
 use support::fake_docker;
 use support::lab::Lab;
 use support::run::Run;
@@ -91,6 +92,29 @@ fn what_has_no_name_of_its_own_must_be_given_one() {
     let refused = netns_link(&lab, &[&pid]).fails_with(2).stdout_is("");
     refused.stderr_has("has no name").stderr_has(&format!("hint: netns-link pid:{pid} --as NAME\n"));
     assert!(!lab.path("/run/netns").exists());
+}
+
+/// A pod's name and its container's are longer together than a file's name may be.
+#[test]
+fn a_container_whose_name_is_too_long_for_a_link_is_linked_under_another_as_the_hint_says() {
+    let host = need!(Host::new());
+    let web = host.lab.container("web", Options::default());
+    let pod = "p".repeat(200);
+    let annotations = serde_json::json!({
+        "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.container-name": "c".repeat(60),
+        "io.kubernetes.cri.sandbox-id": id("5a5a"), "io.kubernetes.cri.sandbox-name": pod,
+        "io.kubernetes.cri.sandbox-namespace": "prod",
+    });
+    host.task("k8s.io", &id("3f2a"), web.pid, &annotations);
+    let target = format!("pod:prod/{pod}/{}", "c".repeat(60));
+    let link = |words: &[&str]| {
+        let mut command = host.lab.command("env");
+        command.args(["NETNS_TOOLBOX_ROOT=/run/host", support::tools::tool("netns-link")]).args(words).run()
+    };
+    let refused = link(&[&target]).fails_with(2).stdout_is("");
+    refused.stderr_has("1 to 255 bytes").stderr_has(&format!("\nhint: netns-link {target} --as NAME\n"));
+    link(&[&target, "--as", "web"]).ok();
+    assert!(host.lab.path("/run/netns/web").exists());
 }
 
 #[test]
