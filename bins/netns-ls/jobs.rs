@@ -78,7 +78,7 @@ pub fn words(words: &[MapWord], request: &Request) -> Result<Status, Failure> {
 fn in_full(map: &NamedMap, netns: &MappedNetns, request: &Request) -> Result<(), Failure> {
     let quiet = request.format.quiet;
     let mut parts = vec![view::netns::head(map, netns), view::netns::interfaces(map, netns, quiet)];
-    let (stacks, _) = read_stacks(map, &[netns], WantedDetails::ALL)?;
+    let (stacks, _) = read_stacks(map, &[netns], WantedDetails { programs: false, ..WantedDetails::ALL })?;
     let view = StackView { map, stacks: &stacks, with_who: false, quiet };
     let has = |part: fn(&NetnsDetails) -> bool| stacks.iter().any(|stack| part(&stack.details));
     let none = |is_read: bool, words: &str| is_read.then(|| words.to_owned());

@@ -99,7 +99,7 @@ impl Request {
     pub fn of(cli: Cli) -> Result<Self, Failure> {
         let format = MapFormat { json: cli.json, quiet: cli.quiet };
         let Cli { routes, rules, neigh: neighbours, fdb, fw: firewall, .. } = cli;
-        let sections = WantedDetails { routes, rules, neighbours, fdb, firewall };
+        let sections = WantedDetails { routes, rules, neighbours, fdb, firewall, programs: false };
         Ok(Request { format, sections, find: cli.find.config(), job: Job::of(cli)? })
     }
 }
