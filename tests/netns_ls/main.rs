@@ -4,8 +4,10 @@
 
 #![cfg(test)]
 
+mod docker;
 mod hostile;
 mod json;
+mod manual;
 mod schema;
 mod stack;
 mod views;

@@ -1,0 +1,76 @@
+//! On a real Docker. Observers: `docker inspect`, and the kernel's own index of the other end.
+
+use support::run::Run;
+use support::skip::need;
+use support::tools::PATIENT;
+use support::world::World;
+
+use crate::json;
+
+#[test]
+fn each_container_is_on_the_map_with_the_address_that_docker_inspect_shows() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let web = world.docker_container("web", &[]);
+    let side = world.docker_container("side", &["--network", &format!("container:{}", web.name)]);
+    let alone = world.docker_container("alone", &["--network", "none"]);
+    let hostnet = world.docker_container("hostnet", &["--network", "host"]);
+    let map = world.tool("netns-ls").args([PATIENT, "-q", "--json"]).run().ok().json();
+    json::is_valid(&map);
+    let all = map["namespaces"].as_array().unwrap();
+    let of = |name: &str| {
+        let has = |netns: &&serde_json::Value| {
+            netns["containers"].as_array().unwrap().iter().any(|container| container["name"] == name)
+        };
+        all.iter().find(has).unwrap_or_else(|| panic!("no {name}: {map:#}"))
+    };
+    assert_eq!(of(&web.name)["inode"], of(&side.name)["inode"]);
+    assert_eq!(of(&hostnet.name)["is_own"], true);
+    assert_eq!(of(&alone.name)["links"].as_array().unwrap().len(), 1);
+    let address = web.inspect("{{.NetworkSettings.IPAddress}}");
+    let mac = web.inspect("{{.NetworkSettings.MacAddress}}");
+    let eth0 =
+        of(&web.name)["links"].as_array().unwrap().iter().find(|link| link["ifname"] == "eth0").unwrap();
+    assert_eq!(eth0["mac"], mac);
+    assert!(eth0["addresses"][0].as_str().unwrap().starts_with(&format!("{address}/")));
+    // The kernel's own word, from inside.
+    let mut cat = world.command("docker");
+    let iflink = cat.args(["exec", &web.id, "cat", "/sys/class/net/eth0/iflink"]).run().ok();
+    assert_eq!(eth0["peer"]["ifindex"].to_string(), iflink.text());
+    assert_eq!(eth0["peer"]["netns_inode"], map["namespaces"][0]["inode"]);
+    let veth = eth0["peer"]["ifname"].as_str().unwrap();
+    for word in [veth, &address, &mac] {
+        let ran = world.tool("netns-ls").args([PATIENT, "-q", word]).run().ok();
+        let words: Vec<&str> = ran.stdout.split_whitespace().collect();
+        // Those that share a network are listed in the order of their names.
+        assert_eq!(words[0], format!("{},{}", side.name, web.name), "{ran}");
+        assert_eq!(words[1..2], ["eth0"], "{ran}");
+        assert_eq!(words[3..6], ["→", veth, "docker0"], "{ran}");
+    }
+    let ran = world.tool("netns-ls").args([PATIENT, "-q", "--bridges"]).run().ok();
+    assert!(ran.stdout.lines().any(|line| line.starts_with("docker0 ") && line.contains(veth)), "{ran}");
+    let ran = world.tool("netns-ls").args([PATIENT, &web.name]).run().ok();
+    for part in [&web.name, &side.name, veth, &mac, "default"] {
+        assert!(ran.stdout.contains(part), "no {part}: {ran}");
+    }
+}
+
+#[test]
+fn a_container_that_starts_and_stops_is_in_the_lines_of_a_watch() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let watch = world.tool("netns-ls").args([PATIENT, "--watch"]).start();
+    watch.wait_for_stderr("netns-ls: watching ");
+    let web = world.docker_container("watched", &[]);
+    let address = web.inspect("{{.NetworkSettings.IPAddress}}");
+    watch.wait_for(&format!(" {address}/"));
+    watch.wait_for(&web.name);
+    drop(web);
+    watch.wait_for(": network namespace ");
+    support::until::until("the end of the container's network is said", || {
+        watch
+            .so_far()
+            .stdout
+            .lines()
+            .any(|line| line.contains(": network namespace ") && line.ends_with(" removed"))
+    });
+    drop(watch);
+}

@@ -1,0 +1,147 @@
+//! The examples of the manual and of the README run, and print what is written there. Observer: the pages.
+
+use std::fs;
+use std::path::Path;
+
+use support::container::{Container, Options};
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need};
+use support::tools;
+
+/// A command as a page has it, and the lines that it prints there.
+#[derive(Debug)]
+struct PageExample {
+    command: String,
+    output: Vec<String>,
+}
+
+/// The host of the examples: `docker0`, two containers of Docker at it, a namespace of `ip netns add`.
+struct ExampleHost {
+    lab: Lab,
+    containers: Vec<Container>,
+}
+
+impl ExampleHost {
+    fn new(names: [&str; 2]) -> Result<Self, Missing> {
+        let lab = Lab::new()?;
+        lab.shell(
+            "ip link add docker0 address 02:42:5d:a1:0e:3c type bridge
+             ip address add 172.17.0.1/16 dev docker0; ip link set docker0 up
+             ip netns add blue",
+        )
+        .run()
+        .ok();
+        let containers: Vec<Container> =
+            names.iter().map(|name| lab.container(name, Options::only(&["net"]))).collect();
+        for (container, (veth, last)) in containers.iter().zip([("veth077b91e", 2), ("veth9c2b2f0", 3)]) {
+            let script = format!(
+                "ip link add {veth} type veth peer name eth0 address 02:42:ac:11:00:0{last} netns {}
+                 ip link set {veth} master docker0 up",
+                container.pid
+            );
+            lab.shell(&script).run().ok();
+            container.ip(&format!("address add 172.17.0.{last}/16 dev eth0"));
+            container.ip("link set eth0 up");
+            container.ip("route add default via 172.17.0.1");
+        }
+        containers[0].ip("neighbour add 172.17.0.3 lladdr 02:42:ac:11:00:03 dev eth0 nud permanent");
+        Ok(ExampleHost { lab, containers })
+    }
+
+    /// Runs each, and compares what it prints, word by word; numbers of processes and namespaces, and IDs, are others each time.
+    fn prove(&self, examples: &[PageExample]) {
+        let known: Vec<&Container> = self.containers.iter().collect();
+        let _docker = fake_docker::knows(&known).listen(self.lab.path("/run/docker.sock"));
+        let directory = Path::new(tools::tool("netns-ls")).parent().unwrap().display();
+        for PageExample { command, output } in examples {
+            // Without a terminal all columns are shown; where a lab may not look is of no interest.
+            let script = format!("PATH={directory}:$PATH; cd /run; {command}");
+            let ran = self.lab.shell(&script).run();
+            let shown: Vec<&str> = ran.stdout.lines().map(str::trim_end).collect();
+            let is_same = |(ours, page): (&&str, &String)| {
+                let (ours, page) = (ours.split_whitespace(), page.split_whitespace());
+                ours.clone().count() == page.clone().count()
+                    && ours.zip(page).all(|(ours, page)| ours == page || (is_number(ours) && is_number(page)))
+            };
+            let same = shown.len() == output.len() && shown.iter().zip(output).all(is_same);
+            assert!(same, "{command}: the page has {output:#?}: {ran}");
+        }
+    }
+}
+
+/// A number, or an ID in brackets.
+fn is_number(word: &str) -> bool {
+    let word = word.trim_end_matches([',', ')']).trim_start_matches('(');
+    word.bytes().all(|byte| byte.is_ascii_digit())
+        || (word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The blocks between .EX and .EE of the section EXAMPLES.
+fn of_manual(roff: &str) -> Vec<PageExample> {
+    let section = roff.split(".SH EXAMPLES\n").nth(1).unwrap().split("\n.SH ").next().unwrap();
+    let plain = |text: &str| text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\");
+    let mut examples: Vec<PageExample> = Vec::new();
+    for block in section.split(".EX\n").skip(1) {
+        for line in block.split(".EE\n").next().unwrap().lines() {
+            match line.strip_prefix(".RB \"# \" \"") {
+                Some(command) => {
+                    let command = plain(command.trim_end_matches('"'));
+                    examples.push(PageExample { command, output: Vec::new() });
+                }
+                None => examples.last_mut().unwrap().output.push(plain(line)),
+            }
+        }
+    }
+    examples
+}
+
+/// The indented blocks of the README with commands of netns-ls.
+fn of_readme(page: &str) -> Vec<PageExample> {
+    let mut examples: Vec<PageExample> = Vec::new();
+    let mut is_ours = false;
+    for line in page.lines() {
+        match (line.strip_prefix("    # "), line.strip_prefix("    ")) {
+            (Some(command), _) => {
+                is_ours = command.starts_with("netns-ls") && !command.contains("--watch");
+                if is_ours {
+                    examples.push(PageExample { command: command.to_owned(), output: Vec::new() });
+                }
+            }
+            (None, Some(output)) if is_ours => examples.last_mut().unwrap().output.push(output.to_owned()),
+            (None, None) if is_ours && line.is_empty() => {
+                examples.last_mut().unwrap().output.push(String::new());
+            }
+            (None, Some(_)) => {}
+            (None, None) => is_ours = false,
+        }
+    }
+    // A blank line after a block is not of it.
+    for example in &mut examples {
+        while example.output.last().is_some_and(String::is_empty) {
+            example.output.pop();
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_of_the_manual_prints_what_is_written_there() {
+    let host = need!(ExampleHost::new(["web", "db"]));
+    let examples = of_manual(&read("man/sections/netns-ls.roff"));
+    assert!(examples.len() >= 8, "{examples:#?}");
+    host.prove(&examples);
+}
+
+#[test]
+fn every_example_of_the_readme_prints_what_is_written_there() {
+    let host = need!(ExampleHost::new(["nginx", "db"]));
+    let examples = of_readme(&read("README.md"));
+    assert!(examples.len() >= 3, "{examples:#?}");
+    host.prove(&examples);
+}
