@@ -9,6 +9,7 @@ complete -c netns-ls -l routes -d 'Show routes, of all tables but the kernel\'s 
 complete -c netns-ls -l rules -d 'Show the rules of policy routing'
 complete -c netns-ls -l neigh -d 'Show neighbours (ARP, ND), and who has each MAC'
 complete -c netns-ls -l fdb -d 'Show the forwarding tables of bridges'
+complete -c netns-ls -l programs -d 'Show what is attached to interfaces: XDP, tc, BPF'
 complete -c netns-ls -l fw -d 'Show packet filters: nftables and iptables, with counters'
 complete -c netns-ls -s w -l watch -d 'Print changes as they happen'
 complete -c netns-ls -l json -d 'Print JSON'

@@ -53,7 +53,7 @@ pub struct Cli {
 
     /// Show routes, of all tables but the kernel's own
     ///
-    /// With this and the four options below, what they name is shown instead of interfaces: of each word's namespace, or of all, in
+    /// With this and the options below, what they name is shown instead of interfaces: of each word's namespace, or of all, in
     /// which case a column says whose. With --json it is in the field `details`.
     #[arg(long, conflicts_with_all = VIEWS)]
     pub routes: bool,
@@ -69,6 +69,13 @@ pub struct Cli {
     /// Show the forwarding tables of bridges
     #[arg(long, conflicts_with_all = VIEWS)]
     pub fdb: bool,
+
+    /// Show what is attached to interfaces: XDP, tc, BPF
+    ///
+    /// XDP and tc programs and filters, queueing disciplines that are not the kernel's default, and the BPF programs of the control groups of the
+    /// processes in the namespace. They are listed, not judged.
+    #[arg(long, conflicts_with_all = VIEWS, hide_short_help = true)]
+    pub programs: bool,
 
     /// Show packet filters: nftables and iptables, with counters
     ///

@@ -78,7 +78,7 @@ pub fn words(words: &[MapWord], request: &Request) -> Result<Status, Failure> {
 fn in_full(map: &NamedMap, netns: &MappedNetns, request: &Request) -> Result<(), Failure> {
     let quiet = request.format.quiet;
     let mut parts = vec![view::netns::head(map, netns), view::netns::interfaces(map, netns, quiet)];
-    let (stacks, _) = read_stacks(map, &[netns], WantedDetails { programs: false, ..WantedDetails::ALL })?;
+    let (stacks, _) = read_stacks(map, &[netns], WantedDetails::ALL, !quiet)?;
     let view = StackView { map, stacks: &stacks, with_who: false, quiet };
     let has = |part: fn(&NetnsDetails) -> bool| stacks.iter().any(|stack| part(&stack.details));
     let none = |is_read: bool, words: &str| is_read.then(|| words.to_owned());
@@ -88,6 +88,7 @@ fn in_full(map: &NamedMap, netns: &MappedNetns, request: &Request) -> Result<(),
         view.neighbours().or_else(|| none(has(|details| details.neighbours.is_some()), "no neighbours")),
     );
     parts.extend(view.fdb());
+    parts.extend(view.programs());
     let filters = view::filters::chains(map, &stacks, (false, false));
     parts.extend(filters.or_else(|| none(has(|details| details.firewall.is_some()), "no packet filters")));
     Ok(print(&parts.join("\n\n"))?)
@@ -97,7 +98,7 @@ fn in_full(map: &NamedMap, netns: &MappedNetns, request: &Request) -> Result<(),
 fn sections(map: &NamedMap, namespaces: &[&MappedNetns], request: &Request) -> Result<Status, Failure> {
     let wanted = request.sections;
     let (stacks, status) = match is_any(wanted) {
-        true => read_stacks(map, namespaces, wanted)?,
+        true => read_stacks(map, namespaces, wanted, true)?,
         false => (Vec::new(), Status::Yes),
     };
     if request.format.json {
@@ -111,25 +112,29 @@ fn sections(map: &NamedMap, namespaces: &[&MappedNetns], request: &Request) -> R
         if wanted.rules { view.rules(true) } else { None },
         view.neighbours(),
         view.fdb(),
+        view.programs(),
         view::filters::chains(map, &stacks, (true, with_who)),
     ];
     print(&parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"))?;
     Ok(status)
 }
 
-/// Reads what is wanted of each; `Failed` if something could not be read, which is said.
+/// Reads what is wanted of each; `Failed` if something could not be read, which is said with `notes`.
 fn read_stacks<'a>(
     map: &NamedMap,
     namespaces: &[&'a MappedNetns],
     wanted: WantedDetails,
+    notes: bool,
 ) -> Result<(Vec<NetnsStack<'a>>, Status), Failure> {
     let (mut stacks, mut status) = (Vec::new(), Status::Yes);
     for netns in namespaces {
         match NetnsStack::read(netns, wanted) {
             Ok(Some(stack)) => {
                 for (what, why) in &stack.details.not_read {
-                    failure::say(TOOL, format_args!("{}: {what}: {why}", map.who(netns)));
                     status = Status::Failed;
+                    if notes {
+                        failure::say(TOOL, format_args!("{}: {what}: {why}", map.who(netns)));
+                    }
                 }
                 stacks.push(stack);
             }

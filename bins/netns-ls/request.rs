@@ -98,8 +98,8 @@ impl FromStr for MapWord {
 impl Request {
     pub fn of(cli: Cli) -> Result<Self, Failure> {
         let format = MapFormat { json: cli.json, quiet: cli.quiet };
-        let Cli { routes, rules, neigh: neighbours, fdb, fw: firewall, .. } = cli;
-        let sections = WantedDetails { routes, rules, neighbours, fdb, firewall, programs: false };
+        let Cli { routes, rules, neigh: neighbours, fdb, programs, fw: firewall, .. } = cli;
+        let sections = WantedDetails { routes, rules, neighbours, fdb, programs, firewall };
         Ok(Request { format, sections, find: cli.find.config(), job: Job::of(cli)? })
     }
 }

@@ -1,7 +1,9 @@
 //! The rest of a namespace's stack, read where it is wanted: routes, rules, neighbours, forwarding tables, packet filters.
 
 use common::failure::Failure;
-use common::map::{MapEntry, MappedNetns, NetnsDetails, WantedDetails, details};
+use common::map::{
+    AttachedProgram, MapEntry, MappedNetns, NetnsDetails, WantedDetails, cgroup_programs, details,
+};
 use common::namespace::{NamespaceKind, own_identity};
 
 /// A namespace with what was wanted of it.
@@ -9,6 +11,8 @@ use common::namespace::{NamespaceKind, own_identity};
 pub struct NetnsStack<'a> {
     pub netns: &'a MappedNetns,
     pub details: NetnsDetails,
+    /// The BPF programs of its processes' control groups, where programs are wanted.
+    pub of_groups: Vec<AttachedProgram>,
 }
 
 impl<'a> NetnsStack<'a> {
@@ -25,7 +29,10 @@ impl<'a> NetnsStack<'a> {
             handle: None,
         };
         let Some(namespace) = entry.open()? else { return Ok(None) };
-        Ok(Some(NetnsStack { netns, details: details(&namespace, wanted)? }))
+        // Those of the host's own processes are the whole machine's.
+        let are_wanted = wanted.programs && !netns.is_own;
+        let of_groups = if are_wanted { cgroup_programs(&netns.processes) } else { Vec::new() };
+        Ok(Some(NetnsStack { netns, details: details(&namespace, wanted)?, of_groups }))
     }
 
     /// The name of the link with that index, or the index.

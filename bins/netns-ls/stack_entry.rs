@@ -1,6 +1,7 @@
 //! The rest of a namespace's stack as JSON: the field `details` of a namespace.
 
 use common::firewall::{FilterChain, PacketCount};
+use common::map::{AttachedProgram, LinkProgram};
 use common::netlink::{FdbEntry, FdbOrigin, Neighbour, Route, Rule};
 use serde::Serialize;
 
@@ -13,6 +14,7 @@ pub struct StackEntry {
     rules: Option<Vec<RuleEntry>>,
     neighbours: Option<Vec<NeighbourEntry>>,
     fdb: Option<Vec<StationEntry>>,
+    programs: Option<Vec<AttachedEntry>>,
     firewall: Option<Vec<ChainEntry>>,
     not_read: Vec<String>,
 }
@@ -75,6 +77,15 @@ struct StationEntry {
     origin: &'static str,
 }
 
+/// What is attached to a link, or (`ifname` is null) to a control group.
+#[derive(Debug, Serialize)]
+struct AttachedEntry {
+    ifname: Option<String>,
+    hook: String,
+    id: Option<u32>,
+    name: Option<String>,
+}
+
 #[derive(Debug, Serialize)]
 struct ChainEntry {
     program: String,
@@ -105,6 +116,7 @@ impl StackEntry {
             rules: each(details.rules.as_ref(), RuleEntry::of),
             neighbours: each(details.neighbours.as_ref(), |one| NeighbourEntry::of(stack, one)),
             fdb: each(details.fdb.as_ref(), |one| StationEntry::of(stack, one)),
+            programs: details.programs.as_ref().map(|programs| AttachedEntry::all(stack, programs)),
             firewall: each(details.firewall.as_ref(), ChainEntry::of),
             not_read: details.not_read.iter().map(|(what, why)| format!("{what}: {why}")).collect(),
         }
@@ -177,6 +189,17 @@ impl StationEntry {
             remote: entry.remote.map(|remote| remote.to_string()),
             origin: origin(entry.origin),
         }
+    }
+}
+
+impl AttachedEntry {
+    fn all(stack: &NetnsStack<'_>, programs: &[LinkProgram]) -> Vec<Self> {
+        let entry = |ifname: Option<String>, program: &AttachedProgram| {
+            let AttachedProgram { hook, id, name } = program;
+            AttachedEntry { ifname, hook: hook.clone(), id: *id, name: name.clone() }
+        };
+        let of_links = programs.iter().map(|one| entry(Some(stack.ifname(one.index)), &one.program));
+        of_links.chain(stack.of_groups.iter().map(|program| entry(None, program))).collect()
     }
 }
 

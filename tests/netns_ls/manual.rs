@@ -88,7 +88,7 @@ fn of_manual(roff: &str) -> Vec<PageExample> {
     let plain = |text: &str| text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\");
     let mut examples: Vec<PageExample> = Vec::new();
     for block in section.split(".EX\n").skip(1) {
-        for line in block.split(".EE\n").next().unwrap().lines() {
+        for line in block.lines().take_while(|line| *line != ".EE") {
             match line.strip_prefix(".RB \"# \" \"") {
                 Some(command) => {
                     let command = plain(command.trim_end_matches('"'));

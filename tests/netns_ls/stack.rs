@@ -99,6 +99,8 @@ fn packet_filters_are_shown_as_iptables_writes_them() {
         assert!(ran.stdout.contains(expected), "{options:?}: {ran}");
         assert!(ran.stdout.contains("iptables-nft filter INPUT"), "{options:?}: {ran}");
     }
-    let map = bridged.lab.tool("netns-ls").args(["-q", "--json", "--fw", "web"]).run().json();
-    json::is_valid(&map);
+    for option in ["--fw", "--programs"] {
+        let map = bridged.lab.tool("netns-ls").args(["-q", "--json", option, "web"]).run().json();
+        json::is_valid(&map);
+    }
 }

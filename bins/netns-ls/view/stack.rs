@@ -1,6 +1,7 @@
 //! Routes, rules, neighbours and forwarding tables of one namespace, or of several with a column that says whose each is.
 
 use comfy_table::Table;
+use common::map::AttachedProgram;
 use common::netlink::{Route, Rule};
 use common::output::{self, one_line};
 use common::target::Mac;
@@ -98,6 +99,24 @@ impl StackView<'_> {
             }
         }
         self.table(&HEADER, &[3], &[3, 4, 5], rows)
+    }
+
+    /// What is attached to links, and to the control groups of processes.
+    pub fn programs(self) -> Option<String> {
+        let mut rows = Vec::new();
+        for stack in self.stacks {
+            let of_links = stack.details.programs.iter().flatten();
+            let of_links = of_links.map(|one| (stack.ifname(one.index), &one.program));
+            let of_groups = stack.of_groups.iter().map(|program| (NOTHING.to_owned(), program));
+            for (ifname, AttachedProgram { hook, id, name }) in of_links.chain(of_groups) {
+                let id = id.map_or_else(|| NOTHING.to_owned(), |id| id.to_string());
+                rows.push((
+                    stack,
+                    vec![ifname, hook.clone(), id, name.clone().unwrap_or_else(|| NOTHING.to_owned())],
+                ));
+            }
+        }
+        self.table(&["INTERFACE", "ATTACHED-TO", "ID", "NAME"], &[2], &[2], rows)
     }
 
     fn table(
@@ -269,7 +288,7 @@ mod tests {
 
     fn shown(details: NetnsDetails, part: impl Fn(StackView<'_>) -> Option<String>) -> Option<Vec<String>> {
         let map = named(host());
-        let stacks = [NetnsStack { netns: &map.map.namespaces[1], details }];
+        let stacks = [NetnsStack { netns: &map.map.namespaces[1], details, of_groups: Vec::new() }];
         let view = StackView { map: &map, stacks: &stacks, with_who: true, quiet: true };
         let text = part(view)?;
         Some(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect())
@@ -336,5 +355,13 @@ mod tests {
             "web eth0 172.17.0.9 02:00:00:00:00:4d stale -",
         ];
         assert_eq!(shown(details, |view| view.neighbours()).unwrap(), expected);
+    }
+
+    #[test]
+    fn programs_are_shown_with_the_interface_and_the_hook() {
+        let program = AttachedProgram { hook: "tc ingress".to_owned(), id: Some(7), name: None };
+        let programs = vec![common::map::LinkProgram { index: 2, program }];
+        let details = NetnsDetails { programs: Some(programs), ..NetnsDetails::default() };
+        assert_eq!(shown(details, |view| view.programs()).unwrap(), ["web eth0 tc ingress 7 -"]);
     }
 }
