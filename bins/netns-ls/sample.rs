@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use common::engine::Container;
 use common::map::{HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns, NetnsHolder};
-use common::netlink::{Address, AddressAttributes, Link, OperState};
+use common::netlink::{Address, Link, OperState};
 use common::target::{EngineName, Mac};
 use nix::unistd::{Pid, Uid};
 
@@ -31,16 +31,8 @@ pub fn link(index: u32, name: &str, kind: &str) -> MappedLink {
 /// The same with this address, `172.17.0.1/16`.
 pub fn with_address(mut mapped: MappedLink, cidr: &str) -> MappedLink {
     let (address, prefix_len) = cidr.split_once('/').unwrap();
-    mapped.addresses.push(Address {
-        index: mapped.link.index,
-        address: address.parse().unwrap(),
-        prefix_len: prefix_len.parse().unwrap(),
-        peer: None,
-        scope: 0,
-        given: AddressAttributes::default(),
-        is_plain: true,
-        is_kernels: false,
-    });
+    let index = mapped.link.index;
+    mapped.addresses.push(Address::plain(index, address.parse().unwrap(), prefix_len.parse().unwrap()));
     mapped
 }
 

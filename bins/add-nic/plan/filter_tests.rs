@@ -1,6 +1,6 @@
 //! What is decided about packet filters, without any.
 
-use common::netlink::{Address, AddressAttributes, Chain, TableFamily};
+use common::netlink::{Address, Chain, TableFamily};
 
 use crate::model::filter::{
     FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError, NatScope,
@@ -134,16 +134,7 @@ fn only_what_is_reached_at_127_0_0_1_opens_the_way_from_there() {
     assert!(all.contains("sysctl -q -w net/ipv4/conf/nginx-eth1/route_localnet=1"), "{all}");
     assert!(all.contains("iifname \"nginx-eth1\" ip daddr 127.0.0.0/8 drop"), "{all}");
     let mut snapshot = host(&[]);
-    snapshot.host.addresses.push(Address {
-        index: 2,
-        address: "192.0.2.1".parse().unwrap(),
-        prefix_len: 24,
-        peer: None,
-        scope: 0,
-        given: AddressAttributes::default(),
-        is_plain: true,
-        is_kernels: false,
-    });
+    snapshot.host.addresses.push(Address::plain(2, "192.0.2.1".parse().unwrap(), 24));
     let one = about_filters(&published(&["192.0.2.1:8080:80"]), &snapshot).join("\n");
     assert!(!one.contains("route_localnet") && !one.contains("127.0.0.0/8"), "{one}");
 }

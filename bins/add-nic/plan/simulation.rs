@@ -1,7 +1,7 @@
 //! A snapshot as it will be once steps are done: what follows is planned on top of it. Pure.
 
 use common::cidr::Cidr;
-use common::netlink::{Address, Link, NewAddress, OperState, PortVlan, Route, Rule, UNICAST, usual_scope};
+use common::netlink::{Address, Link, NewAddress, OperState, PortVlan, Route, Rule, usual_scope};
 use common::target::{IfName, Mac};
 
 use crate::model::change::{AddressSpec, MovedNic, PlanStep, RouteSpec, SourceRule, StackedKind, Veth};
@@ -255,16 +255,13 @@ impl NetnsState {
     fn add_address(&mut self, spec: &AddressSpec) {
         let Some(index) = self.link(spec.link.as_str()).map(|link| link.index) else { return };
         let usual = NewAddress::usual(index, spec.cidr, spec.peer).given;
-        self.addresses.push(Address {
-            index,
-            address: spec.cidr.address(),
-            prefix_len: spec.cidr.prefix_len(),
+        let address = Address {
             peer: spec.peer,
             scope: spec.given.as_ref().map_or(0, |given| given.scope),
             given: spec.given.clone().unwrap_or(usual),
-            is_plain: true,
-            is_kernels: false,
-        });
+            ..Address::plain(index, spec.cidr.address(), spec.cidr.prefix_len())
+        };
+        self.addresses.push(address);
     }
 
     fn add_route(&mut self, spec: &RouteSpec) {
@@ -277,18 +274,14 @@ impl NetnsState {
     fn route(&self, spec: &RouteSpec) -> Option<Route> {
         let index = self.link(spec.link.as_str())?.index;
         Some(Route {
-            destination: spec.to,
             gateway: spec.via,
-            index: Some(index),
             source: spec.source,
             metric: crate::plan::routes::effective(spec.to, spec.metric),
             table: spec.table,
             protocol: spec.protocol,
             scope: spec.scope.unwrap_or_else(|| usual_scope(spec.to, spec.via)),
-            kind: UNICAST,
             on_link: spec.on_link,
-            hops: vec![],
-            is_plain: true,
+            ..Route::plain(spec.to, index)
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Plans, made without a network to look at: what is decided, as the commands that would do it.
 
 use common::cidr::Cidr;
-use common::netlink::{Address, AddressAttributes, Link, OperState, Route, Rule};
+use common::netlink::{Address, Link, OperState, Route, Rule};
 
 use crate::model::change::{PlanStep, Undo};
 use crate::model::filter::WantedRules;
@@ -92,20 +92,7 @@ pub(crate) fn record(wanted: Wanted, plan: Plan) -> NicRecord {
 }
 
 fn default_route(everywhere: &str, gateway: &str) -> Route {
-    Route {
-        destination: everywhere.parse().unwrap(),
-        gateway: gateway.parse().ok(),
-        index: Some(2),
-        source: None,
-        metric: 0,
-        table: 254,
-        protocol: 3,
-        scope: 0,
-        kind: 1,
-        on_link: false,
-        hops: vec![],
-        is_plain: true,
-    }
+    Route { gateway: gateway.parse().ok(), ..Route::plain(everywhere.parse().unwrap(), 2) }
 }
 
 pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[NicRecord]) -> Result<Plan, String> {
@@ -244,16 +231,7 @@ fn a_bridge_that_we_made_is_undone_by_the_last() {
     let first = record(on_bridge.clone(), first);
     let mut later = snapshot();
     later.host.links.push(Link { mac: "0e:0e:0f:10:11:12".parse().ok(), ..link(5, "br1", Some("bridge")) });
-    later.host.addresses.push(Address {
-        index: 5,
-        address: "10.1.0.1".parse().unwrap(),
-        prefix_len: 24,
-        peer: None,
-        scope: 0,
-        given: AddressAttributes::default(),
-        is_plain: true,
-        is_kernels: false,
-    });
+    later.host.addresses.push(Address::plain(5, "10.1.0.1".parse().unwrap(), 24));
     on_bridge.addresses = vec!["10.1.0.3/24".parse().unwrap()];
     let second = plan(&on_bridge, &later, std::slice::from_ref(&first)).unwrap();
     assert_eq!(undone(&second, &[&first]), ["ip link del nginx-eth1"]);
@@ -277,16 +255,7 @@ fn a_bridge_of_the_same_name_that_somebody_else_made_is_not_ours() {
 #[test]
 fn a_network_that_another_link_takes_is_refused() {
     let mut snapshot = snapshot();
-    snapshot.host.addresses.push(Address {
-        index: 2,
-        address: "10.1.0.77".parse().unwrap(),
-        prefix_len: 24,
-        peer: None,
-        scope: 0,
-        given: AddressAttributes::default(),
-        is_plain: true,
-        is_kernels: false,
-    });
+    snapshot.host.addresses.push(Address::plain(2, "10.1.0.77".parse().unwrap(), 24));
     let refused = |address: &str| plan(&wanted(&[address]), &snapshot, &[]).unwrap_err();
     assert_eq!(refused("10.1.0.2/24"), "10.1.0.0/24: already on the host's eth0");
     assert_eq!(refused("10.1.0.2/16"), "10.1.0.0/24: already on the host's eth0");

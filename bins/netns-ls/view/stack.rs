@@ -270,20 +270,8 @@ mod tests {
     use crate::sample::{host, named};
 
     fn route(destination: &str, gateway: Option<&str>) -> Route {
-        Route {
-            destination: destination.parse().unwrap(),
-            gateway: gateway.map(|gateway| gateway.parse().unwrap()),
-            index: Some(2),
-            source: None,
-            metric: 0,
-            table: 254,
-            protocol: 3,
-            scope: 0,
-            kind: 1,
-            on_link: false,
-            hops: Vec::new(),
-            is_plain: true,
-        }
+        let gateway = gateway.map(|gateway| gateway.parse().unwrap());
+        Route { gateway, ..Route::plain(destination.parse().unwrap(), 2) }
     }
 
     fn shown(details: NetnsDetails, part: impl Fn(StackView<'_>) -> Option<String>) -> Option<Vec<String>> {

@@ -127,20 +127,7 @@ mod tests {
     }
 
     fn route(destination: &str) -> Route {
-        Route {
-            destination: destination.parse().unwrap(),
-            gateway: None,
-            index: Some(2),
-            source: None,
-            metric: 0,
-            table: 254,
-            protocol: 3,
-            scope: 0,
-            kind: 1,
-            on_link: false,
-            hops: vec![],
-            is_plain: true,
-        }
+        Route::plain(destination.parse().unwrap(), 2)
     }
 
     fn shown(parts: Vec<Block>) -> Vec<String> {

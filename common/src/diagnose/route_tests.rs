@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use super::tests::{DOWN, UP, ip, link};
 use super::{NoRoute, judge_no_route};
-use crate::netlink::{Address, AddressAttributes, Link, Route, Rule};
+use crate::netlink::{Address, Link, Route, Rule};
 
 const MAIN: u32 = 254;
 /// FR_ACT_* and RTN_*, which have the same numbers.
@@ -36,33 +36,11 @@ fn said(known: &NoRoute) -> (String, String, String) {
 }
 
 fn route(kind: u8, destination: &str, table: u32, metric: u32) -> Route {
-    Route {
-        destination: destination.parse().unwrap(),
-        gateway: None,
-        index: Some(2),
-        source: None,
-        metric,
-        table,
-        protocol: 3,
-        scope: 0,
-        kind,
-        on_link: false,
-        hops: vec![],
-        is_plain: true,
-    }
+    Route { metric, table, kind, ..Route::plain(destination.parse().unwrap(), 2) }
 }
 
 fn address(index: u32, word: &str) -> Address {
-    Address {
-        index,
-        address: ip(word),
-        prefix_len: 24,
-        peer: None,
-        scope: 0,
-        given: AddressAttributes::default(),
-        is_plain: true,
-        is_kernels: false,
-    }
+    Address::plain(index, ip(word), 24)
 }
 
 #[test]

@@ -95,7 +95,7 @@ pub(super) fn index(digits: &str) -> Option<u32> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::netlink::{AddressAttributes, OperState};
+    use crate::netlink::OperState;
 
     pub fn veth(index: u32, link: Option<u32>, link_netnsid: Option<i32>) -> Link {
         Link {
@@ -148,12 +148,7 @@ pub(super) mod tests {
     #[test]
     fn the_own_address_of_a_point_to_point_link_counts_and_not_the_peers() {
         let [own, peer] = ["198.18.0.1", "198.18.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
-        let given = AddressAttributes::default();
-        let (is_plain, is_kernels) = (true, false);
-        let (index, address, prefix_len) = (5, own, 32);
-        let address =
-            Address { index, address, prefix_len, peer: Some(peer), scope: 0, given, is_plain, is_kernels };
-        let addresses = [address];
+        let addresses = [Address { peer: Some(peer), ..Address::plain(5, own, 32) }];
         assert_eq!(links_with_ip(&addresses, own).collect::<Vec<_>>(), [5]);
         assert_eq!(links_with_ip(&addresses, peer).count(), 0);
     }

@@ -68,6 +68,13 @@ pub struct AddressAttributes {
 }
 
 impl Address {
+    /// One that is given to a link without anything else being said of it. For planned addresses and tests, which set what they
+    /// need.
+    pub fn plain(index: u32, address: IpAddr, prefix_len: u8) -> Self {
+        let given = AddressAttributes::default();
+        Address { index, address, prefix_len, peer: None, scope: 0, given, is_plain: true, is_kernels: false }
+    }
+
     /// Reads the payload of an RTM_NEWADDR; `None` for one of a family that is neither IPv4 nor IPv6.
     pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
         let &[family, prefix_len, flags, scope, ..] = payload else { return Err(Malformed::Short) };

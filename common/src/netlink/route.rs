@@ -155,7 +155,28 @@ pub struct NewRoute {
     pub on_link: bool,
 }
 
+/// rtnetlink(7), RTPROT_BOOT: who made it does not say what it is.
+const BOOT: u8 = 3;
+
 impl Route {
+    /// One that `ip route add` makes of a destination and a link. For planned routes and tests, which set what they need.
+    pub fn plain(destination: Cidr, index: u32) -> Self {
+        Route {
+            destination,
+            gateway: None,
+            index: Some(index),
+            source: None,
+            metric: 0,
+            table: MAIN,
+            protocol: BOOT,
+            scope: 0,
+            kind: UNICAST,
+            on_link: false,
+            hops: Vec::new(),
+            is_plain: true,
+        }
+    }
+
     /// Whether it leads to everywhere.
     pub fn is_default(&self) -> bool {
         self.destination.prefix_len() == 0

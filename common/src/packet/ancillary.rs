@@ -20,6 +20,14 @@ const PACKET_TX_TIMESTAMP: c_int = 16;
 const STAMP_SENT: u32 = 0;
 const STAMP_SCHEDULED: u32 = 1;
 
+/// SO_TIMESTAMPING: time stamps of received packets, and of sent ones, by their number alone, where each may have waited.
+pub(super) const STAMPS: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE
+    | libc::SOF_TIMESTAMPING_TX_SCHED
+    | libc::SOF_TIMESTAMPING_TX_SOFTWARE
+    | libc::SOF_TIMESTAMPING_SOFTWARE
+    | libc::SOF_TIMESTAMPING_OPT_ID
+    | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+
 /// All that is told along with one datagram.
 #[derive(Debug, Default)]
 pub(super) struct Ancillary {

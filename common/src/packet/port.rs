@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::TxStage;
-use super::ancillary::Ancillary;
+use super::ancillary::{Ancillary, STAMPS};
 use super::icmp::IcmpError;
 use super::icmp::options::with_scope;
 use crate::sys::{self, RecvBuffer, SocketOption};
@@ -21,14 +21,6 @@ const ANSWER_BYTES: usize = 2048;
 /// linux/tcp.h, struct tcp_info: tcpi_rtt and tcpi_total_retrans, in bytes.
 const RTT_AT: usize = 68;
 const RETRANSMITTED_AT: usize = 100;
-/// Time stamps of what comes and goes.
-const STAMPS: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE
-    | libc::SOF_TIMESTAMPING_SOFTWARE
-    | libc::SOF_TIMESTAMPING_TX_SCHED
-    | libc::SOF_TIMESTAMPING_TX_SOFTWARE
-    | libc::SOF_TIMESTAMPING_OPT_ID
-    | libc::SOF_TIMESTAMPING_OPT_TSONLY;
-
 /// From where a port is probed.
 #[derive(Debug, Clone, Default)]
 pub struct PortOptions {

@@ -15,7 +15,7 @@ use super::event::TxEvent;
 use super::filter;
 use super::options::EchoOptions;
 use crate::packet::IpFamily;
-use crate::packet::ancillary::Ancillary;
+use crate::packet::ancillary::{Ancillary, STAMPS};
 use crate::packet::stamp_log::StampLog;
 use crate::sys::{self, BATCH, RecvBuffer, SocketOption};
 
@@ -27,14 +27,6 @@ const QUOTED_BYTES: usize = 128;
 const EVENTS: usize = 16;
 /// And so much before the caller looks at the clock again.
 const MOST_EVENTS: usize = 4096;
-
-/// Time stamps of received packets, and of sent ones, by their number alone, where each may have waited.
-const STAMPS: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE
-    | libc::SOF_TIMESTAMPING_TX_SCHED
-    | libc::SOF_TIMESTAMPING_TX_SOFTWARE
-    | libc::SOF_TIMESTAMPING_SOFTWARE
-    | libc::SOF_TIMESTAMPING_OPT_ID
-    | libc::SOF_TIMESTAMPING_OPT_TSONLY;
 
 /// A socket for echo requests of one family and size, and for what comes back.
 pub struct EchoSocket {
