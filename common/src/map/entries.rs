@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use nix::errno::Errno;
-use nix::sys::stat::stat;
+use nix::sys::stat::{FileStat, stat};
 use nix::unistd::Pid;
 use procfs::FromRead;
 use procfs::process::Stat;
@@ -39,9 +39,11 @@ pub(super) fn all(depth: LookDepth) -> Result<(Vec<MapEntry>, Unseen), MapError>
     }
     let file = "/proc/self/mountinfo";
     let mountinfo = mountinfo::own().map_err(|source| MapError::Proc { file, source })?;
-    for (_, name) in mounts::network_namespaces(&mountinfo) {
+    let own = namespace::own_identity(NamespaceKind::Net)?;
+    for (inode, name) in mounts::network_namespaces(&mountinfo) {
         // Unmounted meanwhile, or under another mount.
-        let Ok(stat) = stat(&name) else { continue };
+        let is_it = |stat: &FileStat| NamespaceId::from(stat) == own.with_inode(inode);
+        let Some(stat) = stat(&name).ok().filter(is_it) else { continue };
         let names = &mut MapEntry::at(&mut entries, NamespaceId::from(&stat)).names;
         // Mounts stack: iproute2's stand below and on its directory's own mount.
         if !names.contains(&name) {
@@ -49,7 +51,6 @@ pub(super) fn all(depth: LookDepth) -> Result<(Vec<MapEntry>, Unseen), MapError>
         }
     }
     if depth == LookDepth::Whole {
-        let own = namespace::own_identity(NamespaceKind::Net)?;
         HolderSearch::new(&mut entries, own).run(&pids, &mut unseen);
     }
     Ok((entries.into_values().collect(), unseen))

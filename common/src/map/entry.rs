@@ -55,7 +55,8 @@ impl MapEntry {
     pub fn open(&self) -> Result<Option<Namespace>, NamespaceError> {
         let files = self.pids.iter().map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")));
         let files = files.chain(self.names.iter().cloned());
-        let opened = files.map(|file| Namespace::open(&file, NamespaceKind::Net));
+        let again = |file: PathBuf| Namespace::open_again(&file, NamespaceKind::Net, self.identity);
+        let opened = files.map(again);
         let others = self.holders.iter().filter_map(by_holder);
         let by_handle = self.handle.iter().map(|handle| Namespace::by_handle(*handle, NamespaceKind::Net));
         let mut refused = None;

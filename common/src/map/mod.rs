@@ -1,7 +1,8 @@
 //! All network namespaces of the host, and which of them owns an address or the other end of a veth.
 //!
-//! A namespace is on the map if a process that we may look at is in it, or if its file is mounted where we can see
-//! it (`/run/netns`, `/run/docker/netns`). One that only a descriptor, a socket or a single thread holds is not.
+//! A look-up by address, and a quick look at the whole host, find a namespace if a process that we may look at is in it, or
+//! if its file is mounted where we can see it (`/run/netns`, `/run/docker/netns`). A whole look also finds one that only a
+//! thread, a descriptor, a socket or a mount elsewhere holds, and says which ([`LookDepth`], [`NetnsHolder`]).
 //!
 //! An address is looked for everywhere, for several namespaces can own the same private one: [`Owners`] has them
 //! all. Our own namespace, in which the tool runs, is one like the others: pasta gives the host's own address to a

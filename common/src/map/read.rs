@@ -1,19 +1,19 @@
 //! Reads the whole host into a [`HostMap`]: every namespace is opened once, and once more only where the host cannot tell
 //! where a link of it leads.
 
+use std::io;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::stat::stat;
-use nix::unistd::Uid;
 
 use super::ends::{NetnsNumbers, connect, questions};
 use super::entries;
 use super::far::Answers;
-use super::walk::{Visit, walk_through};
 use super::{AttachedProgram, HostMap, LookDepth, MapEntry, MapError, MappedLink, MappedNetns, NetnsHolder};
 use crate::namespace::{Namespace, NamespaceId};
 use crate::netlink::{Link, NetlinkError, Socket};
-use crate::netns::{DIRECTORY, Home};
+use crate::netns::{DIRECTORY, Home, NetnsTour};
 
 /// All network namespaces of the host, found as `depth` says, with their links and where these lead. Containers are
 /// not on it yet: [`crate::find::host`] knows them.
@@ -22,50 +22,88 @@ use crate::netns::{DIRECTORY, Home};
 /// [`MapError`], when not even `/proc` and our own network can be read; everything else is in [`HostMap::unseen`].
 pub fn read(depth: LookDepth) -> Result<HostMap, MapError> {
     let home = Home::current()?;
-    let own_inode = home.identity().inode;
     let (entries, unseen) = entries::all(depth)?;
     let mut own = Socket::open()?;
     // Numbers are given when a link that leads to another namespace is first shown: so this comes before they are asked for.
-    let mut own_links = Some(read_links(&mut own)?);
-    let mut numbers = NetnsNumbers::default();
-    let walk = walk_through(&home, &entries, unseen, |mut visit| {
-        let links = match own_links.take_if(|_| visit.is_own) {
-            Some(links) => links,
-            None => read_links(&mut visit.socket)?,
-        };
-        let inode = visit.entry.identity.inode;
-        if !visit.is_own
-            && let Some(number) = own.nsid(&visit.namespace)?
-        {
-            numbers.say(own_inode, number, inode);
-        }
-        Ok(Some(mapped(&visit, links)))
-    })?;
-    let mut map = HostMap { namespaces: walk.seen, unseen: walk.unseen };
-    if let Some(links) = own_links {
-        // A /proc of another PID namespace does not show us, but we are here.
-        map.namespaces.push(MappedNetns { inode: own_inode, is_own: true, links, ..MappedNetns::default() });
+    let own_links = read_links(&mut own)?;
+    let mut reading = HostReading {
+        home: &home,
+        own,
+        own_links,
+        map: HostMap::default(),
+        numbers: NetnsNumbers::default(),
+    };
+    reading.map.unseen = unseen;
+    let mut tour = NetnsTour::new(&home);
+    for entry in &entries {
+        reading.visit(entry, &mut tour);
     }
-    map.namespaces.sort_by_key(|netns| !netns.is_own);
-    connect(&mut map.namespaces, &mut numbers);
-    let open = questions(&map.namespaces, &numbers);
-    if !open.is_empty() {
-        let ways = entries.iter().map(|entry| (entry.identity.inode, entry)).collect();
-        Answers { home: &home, ways, namespaces: &map.namespaces, numbers: &mut numbers }.ask(&open);
-        // A container that has started meanwhile is on a cable whose near end we have not seen.
-        refresh_own(&mut map, &mut own)?;
-        connect(&mut map.namespaces, &mut numbers);
-    }
-    Ok(map)
+    drop(tour);
+    reading.finish(&entries)
 }
 
-fn refresh_own(map: &mut HostMap, own: &mut Socket) -> Result<(), NetlinkError> {
-    if let Some(netns) = map.namespaces.iter_mut().find(|netns| netns.is_own) {
-        netns.links = read_links(own)?;
+/// What was read so far.
+struct HostReading<'a> {
+    home: &'a Home,
+    /// Our own namespace's socket and links.
+    own: Socket,
+    own_links: Vec<MappedLink>,
+    map: HostMap,
+    numbers: NetnsNumbers,
+}
+
+impl HostReading<'_> {
+    /// Adds the namespace, unless it has vanished. One that cannot be read is on the map without links, and said to be unseen.
+    fn visit(&mut self, entry: &MapEntry, tour: &mut NetnsTour<'_>) {
+        let namespace = match entry.open() {
+            Ok(Some(namespace)) => namespace,
+            Ok(None) => return,
+            Err(error) => return self.map.unseen.not_opened(entry, &error),
+        };
+        let is_own = entry.identity == self.home.identity();
+        let mut netns = mapped(entry, &namespace, is_own);
+        if is_own {
+            netns.links = std::mem::take(&mut self.own_links);
+            return self.map.namespaces.insert(0, netns);
+        }
+        match tour.inside(&namespace, Socket::open) {
+            Err(Errno::EPERM) => self.map.unseen.not_entered += 1,
+            Err(errno) => self.map.unseen.not_read(entry, io::Error::from(errno)),
+            Ok(Err(error)) => self.map.unseen.not_read(entry, error),
+            Ok(Ok(mut socket)) => match read_links(&mut socket) {
+                Ok(links) => netns.links = links,
+                Err(error) => self.map.unseen.not_read(entry, error),
+            },
+        }
+        // By its number alone it is known that a cable leads there, whatever is there.
+        if let Ok(Some(number)) = self.own.nsid(&namespace) {
+            self.numbers.say(self.home.identity().inode, number, netns.inode);
+        }
+        self.map.namespaces.push(netns);
     }
-    // What was on a cable to one that is gone by now is looked for again.
-    map.namespaces.iter_mut().flat_map(|netns| &mut netns.links).for_each(|link| link.end = None);
-    Ok(())
+
+    /// Finds where links lead.
+    fn finish(mut self, entries: &[MapEntry]) -> Result<HostMap, MapError> {
+        if !self.map.namespaces.first().is_some_and(|first| first.is_own) {
+            // A /proc of another PID namespace does not show us, but we are here.
+            let (inode, links) = (self.home.identity().inode, self.own_links);
+            let own = MappedNetns { inode, is_own: true, links, ..MappedNetns::default() };
+            self.map.namespaces.insert(0, own);
+        }
+        let namespaces = &mut self.map.namespaces;
+        connect(namespaces, &mut self.numbers);
+        let open = questions(namespaces, &self.numbers);
+        if !open.is_empty() {
+            let ways = entries.iter().map(|entry| (entry.identity.inode, entry)).collect();
+            Answers { home: self.home, ways, namespaces, numbers: &mut self.numbers }.ask(&open);
+            // A container that has started meanwhile is on a cable whose near end we have not seen.
+            namespaces[0].links = read_links(&mut self.own)?;
+            // What was on a cable to one that is gone by now is looked for again.
+            namespaces.iter_mut().flat_map(|netns| &mut netns.links).for_each(|link| link.end = None);
+            connect(namespaces, &mut self.numbers);
+        }
+        Ok(self.map)
+    }
 }
 
 /// The links that `socket` sees, by ascending index, with their addresses.
@@ -87,12 +125,12 @@ fn mapped_link((link, xdp): (Link, Vec<u32>)) -> MappedLink {
     MappedLink { link, addresses: Vec::new(), end: None, programs: xdp.into_iter().map(program).collect() }
 }
 
-fn mapped(visit: &Visit<'_>, links: Vec<MappedLink>) -> MappedNetns {
-    let MapEntry { identity, pids, names, holders, .. } = visit.entry;
+fn mapped(entry: &MapEntry, namespace: &Namespace, is_own: bool) -> MappedNetns {
+    let MapEntry { identity, pids, names, holders, .. } = entry;
     let (mut processes, mut names) = (pids.clone(), names.clone());
     // An inode number is used again at once. What leads there while we hold the namespace leads to this one and no
     // other; our own is held all the time.
-    if !visit.is_own && processes.len() + names.len() > 1 {
+    if !is_own && processes.len() + names.len() > 1 {
         processes.retain(|pid| leads_to(format!("/proc/{pid}/ns/net").as_ref(), *identity));
         names.retain(|name| leads_to(name, *identity));
     }
@@ -102,23 +140,18 @@ fn mapped(visit: &Visit<'_>, links: Vec<MappedLink>) -> MappedNetns {
         held_by.insert(0, NetnsHolder::Processes);
     }
     held_by.extend(holders.iter().cloned());
-    let owner = owner(&visit.namespace);
     MappedNetns {
         inode: identity.inode,
-        is_own: visit.is_own,
-        owner,
+        is_own,
+        owner: namespace.owners_uid(),
         names,
         processes,
         held_by,
         containers: Vec::new(),
-        links,
+        links: Vec::new(),
     }
 }
 
 fn leads_to(file: &Path, identity: NamespaceId) -> bool {
     stat(file).is_ok_and(|stat| NamespaceId::from(&stat) == identity)
-}
-
-fn owner(namespace: &Namespace) -> Option<Uid> {
-    namespace.owner().ok()?.owner_uid().ok()
 }

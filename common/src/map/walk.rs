@@ -41,21 +41,13 @@ pub struct Walk<T> {
 ///
 /// # Errors
 /// [`MapError`], when not even `/proc` and our own network can be read; everything else is in [`Walk::unseen`].
-pub fn walk<T>(look: impl FnMut(Visit<'_>) -> Result<Option<T>, NetlinkError>) -> Result<Walk<T>, MapError> {
-    let home = Home::current()?;
-    let (entries, unseen) = entries::all(LookDepth::Quick)?;
-    walk_through(&home, &entries, unseen, look)
-}
-
-/// The same of namespaces that were found already.
-pub(super) fn walk_through<T>(
-    home: &Home,
-    entries: &[MapEntry],
-    mut unseen: Unseen,
+pub fn walk<T>(
     mut look: impl FnMut(Visit<'_>) -> Result<Option<T>, NetlinkError>,
 ) -> Result<Walk<T>, MapError> {
+    let home = Home::current()?;
+    let (entries, mut unseen) = entries::all(LookDepth::Quick)?;
     let mut seen = Vec::new();
-    for entry in entries {
+    for entry in &entries {
         let namespace = match entry.open() {
             Ok(Some(namespace)) => namespace,
             Ok(None) => continue,

@@ -86,6 +86,28 @@ impl Namespace {
         Self::from_fd(fd, kind, || path.to_owned())
     }
 
+    /// Opens the namespace file at `path`, if it is that of the namespace `identity` of that kind still. The identity is from nsfs,
+    /// so it also says that the file is a namespace's.
+    ///
+    /// # Errors
+    /// As [`Namespace::open`]; `NoSuch` where another file is there now.
+    pub fn open_again(
+        path: &Path,
+        kind: NamespaceKind,
+        identity: NamespaceId,
+    ) -> Result<Self, NamespaceError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let io = |errno: Errno| NamespaceError::Io { file: path.to_owned(), source: errno.into() };
+        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            errno if path.starts_with("/proc") => denied_or(errno, path.to_owned()),
+            errno => io(errno),
+        })?;
+        match NamespaceId::from(&fstat(&fd).map_err(io)?) == identity {
+            true => Ok(Namespace { kind, fd, identity }),
+            false => Err(NamespaceError::NoSuch { file: path.to_owned() }),
+        }
+    }
+
     /// Opens the namespace that `file`, opened with O_PATH, is of: what may have become a device meanwhile is not opened.
     ///
     /// # Errors
@@ -165,6 +187,12 @@ impl Namespace {
         let fd = sys::namespace_owner(self.fd.as_fd())?;
         let identity = NamespaceId::from(&fstat(&fd)?);
         Ok(Namespace { kind: NamespaceKind::User, fd, identity })
+    }
+
+    /// The user that made the user namespace which owns it; `None` where the kernel does not tell us.
+    pub fn owners_uid(&self) -> Option<Uid> {
+        let owner = sys::namespace_owner(self.fd.as_fd()).ok()?;
+        sys::namespace_owner_uid(owner.as_fd()).ok().map(Uid::from_raw)
     }
 
     /// The user that made this user namespace, as our own user namespace counts.

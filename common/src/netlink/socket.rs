@@ -1,11 +1,12 @@
 //! The socket: it asks, and reads the answer to its end, in one piece and from the kernel only.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, recvmsg, send, setsockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvmsg, send, setsockopt,
     socket, sockopt,
 };
 use nix::sys::time::TimeVal;
@@ -37,6 +38,11 @@ mod kind {
 /// The kernel fills buffers of up to 32 KiB, and does so only for those who offer them (af_netlink.c,
 /// netlink_dump). Where one entry is larger, as a NIC with hundreds of virtual functions is, ours grows.
 const BUFFER_BYTES: usize = 32 << 10;
+
+thread_local! {
+    /// The buffers of sockets that are closed: a walk through thousands of namespaces opens one in each.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A host with containers starting and ending changes its tables all the time, yet not ten times in a row
 /// within the tens of microseconds that a dump takes.
@@ -111,7 +117,8 @@ impl Socket {
                 Err(errno) => return Err(failed("set an option")(errno)),
             }
         }
-        Ok(Socket { fd, buffer: vec![0; BUFFER_BYTES], sequence: 0 })
+        let spare = SPARE.with_borrow_mut(Vec::pop);
+        Ok(Socket { fd, buffer: spare.unwrap_or_else(|| vec![0; BUFFER_BYTES]), sequence: 0 })
     }
 
     /// Asks for a whole table; `read` makes an entry of each message. If the table changed meanwhile it is asked
@@ -146,10 +153,15 @@ impl Socket {
     ) -> Result<T, NetlinkError> {
         let request = request(flag::REQUEST);
         let mut answer = None;
-        self.ask(&request, |message| {
-            answer = Some(read(message.payload).map_err(|source| senseless(&request, source))?);
-            Ok(AnswerProgress::ThatWasAll)
-        })?;
+        for _ in 0..TRIES {
+            let snapshot = self.ask(&request, |message| {
+                answer = Some(read(message.payload).map_err(|source| senseless(&request, source))?);
+                Ok(AnswerProgress::ThatWasAll)
+            })?;
+            if snapshot == DumpState::Whole {
+                break;
+            }
+        }
         answer.ok_or_else(|| senseless(&request, Malformed::Missing("answer")))
     }
 
@@ -170,7 +182,14 @@ impl Socket {
             .map_err(|errno| NetlinkError::Socket { action: "ask the kernel", source: errno.into() })?;
         let mut snapshot = DumpState::Whole;
         loop {
-            let length = self.receive()?;
+            let Some(length) = self.receive()? else {
+                snapshot = DumpState::Torn;
+                // Of a table the rest comes all the same.
+                if request.is_dump() {
+                    continue;
+                }
+                return Ok(snapshot);
+            };
             for message in wire::messages(&self.buffer[..length]) {
                 let message = message.map_err(|source| senseless(request, source))?;
                 // The end of an answer that we gave up on, for it made no sense.
@@ -195,28 +214,41 @@ impl Socket {
         }
     }
 
-    /// The next datagram of the kernel's, whole, into the buffer.
-    fn receive(&mut self) -> Result<usize, NetlinkError> {
+    /// The next datagram of the kernel's, whole, into the buffer. `None` if it did not fit: the next one of its length does.
+    fn receive(&mut self) -> Result<Option<usize>, NetlinkError> {
         let failed =
             |errno: Errno| NetlinkError::Socket { action: "read the kernel's answer", source: errno.into() };
         loop {
-            let asked = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
-            let waiting = again(|| recv(self.fd.as_raw_fd(), &mut [], asked)).map_err(failed)?;
-            if waiting > self.buffer.len() {
-                self.buffer.resize(waiting, 0);
-            }
             let mut parts = [io::IoSliceMut::new(&mut self.buffer)];
             let fd = self.fd.as_raw_fd();
             let received = again(|| {
-                recvmsg::<NetlinkAddr>(fd, &mut parts, None, MsgFlags::empty())
+                recvmsg::<NetlinkAddr>(fd, &mut parts, None, MsgFlags::MSG_TRUNC)
                     .map(|m| (m.bytes, m.address.map(|from| from.pid())))
             })
             .map_err(failed)?;
             // Root of a container can send us datagrams too, if the socket is in that container's namespace.
-            if let (length, Some(0)) = received {
-                return Ok(length);
+            let (length, Some(0)) = received else { continue };
+            if length > self.buffer.len() {
+                self.buffer.resize(length, 0);
+                return Ok(None);
             }
+            return Ok(Some(length));
         }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        // Few are open at one time.
+        let keep = |spare: &RefCell<Vec<Vec<u8>>>| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < 4 {
+                spare.push(buffer);
+            }
+        };
+        // The thread may be about to end.
+        let _ = SPARE.try_with(keep);
     }
 }
 

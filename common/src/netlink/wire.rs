@@ -92,6 +92,12 @@ impl NetlinkRequest {
         self
     }
 
+    /// Whether it asks for a whole table.
+    pub(super) fn is_dump(&self) -> bool {
+        const DUMP: u16 = 0x300;
+        u16_at(&self.bytes, 6).is_some_and(|flags| flags & DUMP == DUMP)
+    }
+
     /// As it is sent.
     pub(super) fn numbered(&self, sequence: u32) -> Vec<u8> {
         let mut bytes = self.bytes.clone();

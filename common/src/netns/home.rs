@@ -61,6 +61,38 @@ impl Home {
     }
 }
 
+/// A way through many network namespaces: from one straight into the next, and home only at the end.
+///
+/// Between two of them this thread is in the one before: sockets that are open already, and files, do not mind.
+#[derive(Debug)]
+pub struct NetnsTour<'a> {
+    home: &'a Home,
+    back: Option<ReturnGuard<'a>>,
+}
+
+impl<'a> NetnsTour<'a> {
+    /// One that begins and ends at home.
+    pub fn new(home: &'a Home) -> Self {
+        NetnsTour { home, back: None }
+    }
+
+    /// Does `what` in `namespace`.
+    ///
+    /// # Errors
+    /// As [`Home::inside`].
+    pub fn inside<T>(&mut self, namespace: &Namespace, what: impl FnOnce() -> T) -> nix::Result<T> {
+        if namespace.identity() == self.home.identity() {
+            self.back = None;
+            return Ok(what());
+        }
+        namespace.enter()?;
+        if self.back.is_none() {
+            self.back = Some(ReturnGuard(&self.home.0));
+        }
+        Ok(what())
+    }
+}
+
 /// Makes a network namespace without a process in it.
 ///
 /// # Errors
@@ -78,6 +110,7 @@ pub fn create() -> Result<Namespace, NetnsError> {
     Namespace::current(NamespaceKind::Net).map_err(opened)
 }
 
+#[derive(Debug)]
 struct ReturnGuard<'a>(&'a Namespace);
 
 impl Drop for ReturnGuard<'_> {
@@ -102,5 +135,24 @@ mod tests {
         let own = Namespace::current(NamespaceKind::Net).unwrap();
         assert_eq!(home.inside(&own, || 7), Ok(7));
         assert_eq!(namespace::own_identity(NamespaceKind::Net).unwrap(), home.identity());
+    }
+
+    #[test]
+    fn a_tour_ends_at_home() {
+        // In a thread of its own: the namespaces that it makes are its alone.
+        let tour = || {
+            let Ok(others) = [(); 2].map(|()| create()).into_iter().collect::<Result<Vec<_>, _>>() else {
+                return;
+            };
+            let home = Home::current().unwrap();
+            let here = || namespace::own_identity(NamespaceKind::Net).unwrap();
+            let mut tour = NetnsTour::new(&home);
+            for other in others.iter().chain([home.namespace(), &others[0]]) {
+                assert_eq!(tour.inside(other, here), Ok(other.identity()));
+            }
+            drop(tour);
+            assert_eq!(here(), home.identity());
+        };
+        std::thread::spawn(tour).join().unwrap();
     }
 }

@@ -26,7 +26,7 @@ use nix::unistd::{Uid, geteuid};
 
 pub use error::NetnsError;
 pub use holder::LockHolder;
-pub use home::{Home, create};
+pub use home::{Home, NetnsTour, create};
 pub use host_run::run_of_a_container;
 pub use lock::wait_for;
 pub use record::{LinkRecord, RecordDir, RecordedContainer, RecordedProcess};
