@@ -1,21 +1,22 @@
 //! The command line of cpid. Uses only clap, std and `common`, so that manuals are made from it.
 
+use std::error::Error;
 use std::time::Duration;
 
 use clap::{Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS, duration};
-use common::target::{EngineName, Target, TargetError};
+use common::target::{EngineName, SocketPlace, Target, TargetError};
 
 /// Print the PID of a container's first process
 #[derive(Debug, Parser)]
 #[command(name = "cpid", version, max_term_width = 80, disable_help_flag = true)]
-#[command(override_usage = "cpid [OPTIONS] TARGET... | --list [-a] | --of PID")]
-#[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
+#[command(override_usage = "cpid [OPTIONS] TARGET|PORT... | --list [-a] | --of PID")]
+#[command(after_help = format!("{TARGETS}\n\n{PORTS}\n\n{EXAMPLES}"))]
 pub struct Cli {
-    /// The containers whose PIDs to print
+    /// The containers, or the ports, whose PIDs to print
     #[arg(value_name = "TARGET", required_unless_present_any = ["list", "of"], hide = true)]
-    #[arg(value_hint = ValueHint::Other)]
-    pub targets: Vec<Target>,
+    #[arg(value_hint = ValueHint::Other, value_parser = target_or_port)]
+    pub targets: Vec<CpidTarget>,
 
     /// Print a table of all running containers
     ///
@@ -70,6 +71,23 @@ pub struct Cli {
     pub find: FindOptions,
 }
 
+/// What a PID is wanted of.
+#[derive(Debug, Clone)]
+pub enum CpidTarget {
+    /// Of what a TARGET of every tool means.
+    Target(Target),
+    /// Of the process that listens there.
+    Port(SocketPlace),
+}
+
+/// No TARGET has a port behind nothing or behind an IP address.
+fn target_or_port(word: &str) -> Result<CpidTarget, Box<dyn Error + Send + Sync>> {
+    match SocketPlace::is_meant(word) {
+        true => Ok(CpidTarget::Port(word.parse()?)),
+        false => Ok(CpidTarget::Target(word.parse()?)),
+    }
+}
+
 /// Why a word is not what `--of` takes.
 #[derive(Debug, Clone, thiserror::Error)]
 enum ProcessWordError {
@@ -89,8 +107,14 @@ fn process(word: &str) -> Result<Target, ProcessWordError> {
     }
 }
 
+/// Below the table of TARGETs, which every tool has.
+const PORTS: &str = "\
+PORT:
+  :8080 :53/udp 172.17.0.5:80 [fd00::5]:80
+                        the process that listens there";
+
 const EXAMPLES: &str = "\
 Examples:
-  cpid nginx                               PID of the container nginx
+  cpid :8080                               PID of what listens on port 8080
   nsenter-rs -t $(cpid nginx) -n ip addr   the host's ip in nginx's network
   cpid --list                              running containers, shared networks";

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod listening;
 mod report;
 mod request;
 mod tool;
@@ -16,7 +17,7 @@ use common::failure::{self, Failure, Status};
 use common::find::{FindError, Found, list, list_with_idle, owner};
 use common::target::Target;
 use report::Report;
-use request::{Job, Request};
+use request::{Job, Request, WantedPid};
 use tool::TOOL;
 use wait::Waiter;
 
@@ -28,22 +29,21 @@ fn run() -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     let request = Request::of(cli);
     match &request.job {
-        Job::Find { targets, wait } => find_each(targets, *wait, &request),
+        Job::Find { wanted, wait } => find_each(wanted, *wait, &request),
         Job::List { all } => print_all(*all, &request),
         Job::OwnerOf(process) => print_owner(process, &request),
     }
 }
 
 /// Prints what is found, in the order of the arguments, and reports why each of the others was not. The status is the worst.
-fn find_each(targets: &[Target], wait: Option<Duration>, request: &Request) -> Result<Status, Failure> {
+fn find_each(wanted: &[WantedPid], wait: Option<Duration>, request: &Request) -> Result<Status, Failure> {
     let mut report = Report::new(request.format);
     let mut status = Status::Yes;
     let new = |limit| Waiter::new(limit, request.engine, request.find.engine_timeout);
     let mut waiter = wait.map(new).transpose()?;
     let session = request.find.session();
-    for target in targets {
-        match find(target, (request, &session), waiter.as_mut()).and_then(|found| report.found(target, found))
-        {
+    for one in wanted {
+        match print_one(one, (request, &session), waiter.as_mut(), &mut report) {
             Err(failure) if failure.is_already_said() => return Err(failure),
             Err(failure) => {
                 failure::report(TOOL, &failure);
@@ -54,6 +54,22 @@ fn find_each(targets: &[Target], wait: Option<Duration>, request: &Request) -> R
     }
     report.end()?;
     Ok(status)
+}
+
+fn print_one(
+    wanted: &WantedPid,
+    (request, session): (&Request, &FindSession),
+    waiter: Option<&mut Waiter>,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    match wanted {
+        WantedPid::Of(target) => report.found(target, find(target, (request, session), waiter)?),
+        WantedPid::Listening(place) => {
+            let owner = listening::find(place, (request, session), waiter)?;
+            let container = listening::container(&owner, (request, session))?;
+            report.listening(place, &owner, container)
+        }
+    }
 }
 
 fn find(

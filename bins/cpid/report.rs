@@ -9,8 +9,9 @@ use common::failure::{Failure, say};
 use common::find::{FindError, Found, ProcessInodes, UnplacedProcess, VerifiedContainer};
 use common::namespace::{NamespaceKind, own_identity};
 use common::output::{self, one_line};
+use common::ports::PortOwner;
 use common::process::{Process, ProcessError};
-use common::target::Target;
+use common::target::{SocketPlace, Target};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -29,6 +30,24 @@ enum Row {
         #[serde(flatten)]
         facts: ProcessInodes,
     },
+    /// A process that listens at a port.
+    Listener(ListenerRow),
+}
+
+/// A process that was found by its port.
+#[derive(Debug, Serialize)]
+struct ListenerRow {
+    pid: i32,
+    #[serde(flatten)]
+    facts: ProcessInodes,
+    /// What it calls itself.
+    process_name: String,
+    /// Where it listens, as it was typed.
+    listening_at: String,
+    /// The network namespace of its socket, which need not be its own.
+    socket_netns_inode: u64,
+    /// The container that it is in.
+    container: Option<Box<VerifiedContainer>>,
 }
 
 /// What is printed for TARGETs: PIDs as they are found, or one array of JSON at the end.
@@ -54,6 +73,46 @@ impl Report {
             });
             return Ok(());
         }
+        self.print(process)
+    }
+
+    /// Prints, or keeps, the process that listens at `place`, with the container that it is in.
+    pub fn listening(
+        &mut self,
+        place: &SocketPlace,
+        owner: &PortOwner,
+        container: Option<VerifiedContainer>,
+    ) -> Result<(), Failure> {
+        if owner.is_elsewhere {
+            let name = one_line(&owner.name);
+            say(
+                TOOL,
+                format_args!("{place}: {name} listens there, but is itself in another network namespace"),
+            );
+        }
+        if owner.is_limited {
+            say(
+                TOOL,
+                format_args!(
+                    "{place}: the rule that forwards it has more conditions: some packets do not get there"
+                ),
+            );
+        }
+        if !self.format.json {
+            return self.print(&owner.process);
+        }
+        self.rows.push(Row::Listener(ListenerRow {
+            pid: owner.process.pid().as_raw(),
+            facts: ProcessInodes::of(&owner.process),
+            process_name: owner.name.clone(),
+            listening_at: place.to_string(),
+            socket_netns_inode: owner.netns,
+            container: container.map(Box::new),
+        }));
+        Ok(())
+    }
+
+    fn print(&self, process: &Process) -> Result<(), Failure> {
         let pid = match self.format.inode {
             true => exact(process)?,
             false => process.pid().to_string(),

@@ -3,19 +3,28 @@
 use std::time::Duration;
 
 use common::cli::FindConfig;
-use common::target::{EngineName, Target};
+use common::target::{EngineName, SocketPlace, Target};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, CpidTarget};
 
 /// What to print.
 #[derive(Debug)]
 pub enum Job {
     /// The PID of each target; wait this long until they run.
-    Find { targets: Vec<Target>, wait: Option<Duration> },
+    Find { wanted: Vec<WantedPid>, wait: Option<Duration> },
     /// A table of containers: those that run, or all.
     List { all: bool },
     /// The container that a process belongs to.
     OwnerOf(Target),
+}
+
+/// Whose PID to print.
+#[derive(Debug)]
+pub enum WantedPid {
+    /// Of the process that a TARGET means.
+    Of(Target),
+    /// Of the process that listens there.
+    Listening(SocketPlace),
 }
 
 /// The command line, checked.
@@ -46,12 +55,13 @@ impl Request {
             None => {
                 // A bare name means a container of `--engine`, if that was given.
                 let of_engine = |target| match target {
-                    Target::Container { engine: None, within, name } => {
-                        Target::Container { engine: cli.engine, within, name }
+                    CpidTarget::Target(Target::Container { engine: None, within, name }) => {
+                        WantedPid::Of(Target::Container { engine: cli.engine, within, name })
                     }
-                    target => target,
+                    CpidTarget::Target(target) => WantedPid::Of(target),
+                    CpidTarget::Port(place) => WantedPid::Listening(place),
                 };
-                Job::Find { targets: cli.targets.into_iter().map(of_engine).collect(), wait: cli.wait }
+                Job::Find { wanted: cli.targets.into_iter().map(of_engine).collect(), wait: cli.wait }
             }
         };
         let end = if cli.null { '\0' } else { '\n' };

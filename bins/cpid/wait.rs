@@ -6,6 +6,7 @@ use common::engine::EngineError;
 use common::events::ContainerWatch;
 use common::failure::Failure;
 use common::find::{FindError, Found};
+use common::ports::{PortError, PortOwner};
 use common::target::EngineName;
 
 /// An engine that was too slow to answer is asked again this much later, without an event: no event reports that it is faster.
@@ -35,6 +36,20 @@ impl Waiter {
                 result => return Ok(result?),
             };
             self.sleep(is_slow(&error))?;
+        }
+    }
+
+    /// The same for a port. Nothing tells of a socket that begins to listen, so the kernel is asked again and again.
+    pub fn find_port(
+        &mut self,
+        look: impl Fn() -> Result<PortOwner, PortError>,
+    ) -> Result<PortOwner, Failure> {
+        loop {
+            let over = Instant::now() >= self.until;
+            match look() {
+                Err(PortError::Nobody { .. }) if !over => self.sleep(true)?,
+                result => return Ok(result?),
+            }
         }
     }
 

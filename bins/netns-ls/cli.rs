@@ -44,6 +44,14 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["words", "namespaces", "watch", "diff", "json"])]
     pub tree: bool,
 
+    /// Show who listens on which port, and which ports are published
+    ///
+    /// A line for each port that something listens on, or that a rule or a proxy of Docker's forwards: where it leads to, by what, and
+    /// whether anything listens there. Sockets are read from the kernel in each network namespace, what is forwarded from the rules
+    /// of nftables and iptables themselves. With words only the ports of what they mean.
+    #[arg(long, conflicts_with_all = ["all", "bridges", "path", "tree", "namespaces", "watch", "diff"])]
+    pub ports: bool,
+
     /// Show namespaces of all eight kinds, as lsns(8) does
     ///
     /// Each with the number of its processes, the first of them, the user who owns it, and the containers whose first process
@@ -123,7 +131,9 @@ WORD:
   veth077b91e           an interface of the host: its other end
   docker0               a bridge of the host: what is plugged into it
   172.17.0.3 02:42:ac:11:00:03
-                        the interfaces that have this address";
+                        the interfaces that have this address
+  :8080 :53/udp 172.17.0.3:80 [fd00::5]:80
+                        the port: who listens there";
 
 const EXAMPLES: &str = "\
 Examples:

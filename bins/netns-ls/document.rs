@@ -2,6 +2,7 @@
 
 use common::engine::Container;
 use common::map::{AttachedProgram, LinkEnd, MappedLink, MappedNetns, NetnsHolder};
+use common::ports::PortLine;
 use serde::Serialize;
 
 use crate::named_map::{LinkAt, NamedMap, links_of};
@@ -19,7 +20,7 @@ pub struct MapDocument<'a> {
     namespaces: Vec<NetnsEntry<'a>>,
     bridges: Vec<BridgeEntry>,
     /// Nothing is known of ports and findings where they were not looked for: null, and not an empty list.
-    ports: Option<()>,
+    ports: Option<&'a [PortLine]>,
     findings: Option<()>,
     /// What could not be looked at, in words.
     unseen: Option<String>,
@@ -135,6 +136,13 @@ impl<'a> MapDocument<'a> {
             findings: None,
             unseen: (!unseen.is_empty()).then(|| unseen.to_string()),
         }
+    }
+}
+
+impl<'a> MapDocument<'a> {
+    /// The same with ports.
+    pub fn with_ports(self, ports: &'a [PortLine]) -> Self {
+        MapDocument { ports: Some(ports), ..self }
     }
 }
 

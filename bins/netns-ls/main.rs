@@ -10,6 +10,7 @@ mod look;
 mod meaning;
 mod named_map;
 mod names;
+mod ports;
 mod request;
 #[cfg(test)]
 mod sample;
@@ -41,6 +42,7 @@ fn run() -> Result<Status, Failure> {
         Job::Bridges => jobs::bridges(&request),
         Job::Path(ends) => jobs::path(ends, &request),
         Job::Tree => jobs::tree(&request),
+        Job::Ports(words) => ports::ports(words, &request),
         Job::Namespaces => jobs::namespaces(&request),
         Job::Watch => watch::watch(&request),
         Job::Diff(file) => jobs::diff(file, &request),

@@ -9,7 +9,7 @@ use common::failure::Failure;
 use common::find::hint_for_refused;
 use common::map::WantedDetails;
 use common::output::quotable;
-use common::target::{Mac, Target, TargetError, WireAddress};
+use common::target::{Mac, SocketPlace, SocketPlaceError, Target, TargetError, WireAddress};
 
 use crate::cli::Cli;
 
@@ -26,6 +26,8 @@ pub enum Job {
     Path(Box<[MapWord; 2]>),
     /// The tree of what is plugged into what.
     Tree,
+    /// Ports: all, or those of what these words mean.
+    Ports(Vec<PortsWord>),
     /// Namespaces of all kinds.
     Namespaces,
     /// Changes, as they happen.
@@ -43,6 +45,28 @@ pub enum MapWord {
     Ip(WireAddress),
     /// The interfaces that have this MAC.
     Mac(Mac),
+}
+
+/// What somebody typed for ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PortsWord {
+    /// One port.
+    Place(SocketPlace),
+    /// All ports of the network namespace that this means.
+    Of(Target),
+}
+
+impl PortsWord {
+    fn of(typed: &str) -> Result<Self, Failure> {
+        if SocketPlace::is_meant(typed) {
+            return place(typed).map(PortsWord::Place);
+        }
+        Ok(PortsWord::Of(match word(typed)? {
+            MapWord::Target(target) => target,
+            MapWord::Ip(address) => Target::Ip(address),
+            MapWord::Mac(mac) => Target::Mac(mac),
+        }))
+    }
 }
 
 /// The command line, checked.
@@ -127,11 +151,31 @@ impl Job {
         if cli.bridges {
             return Ok(Job::Bridges);
         }
+        let places = cli.words.iter().filter(|typed| SocketPlace::is_meant(typed)).count();
+        if cli.ports || (places > 0 && places == cli.words.len()) {
+            return cli
+                .words
+                .iter()
+                .map(|typed| PortsWord::of(typed))
+                .collect::<Result<_, _>>()
+                .map(Job::Ports);
+        }
+        if places > 0 {
+            let what = "a port and other words are two views: with --ports the words mean ports, too";
+            return Err(Failure::failed("WORD", what));
+        }
         match cli.words.is_empty() {
             true => Ok(Job::Interfaces { all: cli.all }),
             false => cli.words.iter().map(|typed| word(typed)).collect::<Result<_, _>>().map(Job::Words),
         }
     }
+}
+
+fn place(typed: &str) -> Result<SocketPlace, Failure> {
+    let as_failure = |error: SocketPlaceError| {
+        Failure::failed(format_args!("'{}'", quotable(typed)), &error).caused_by(error)
+    };
+    typed.parse().map_err(as_failure)
 }
 
 fn word(typed: &str) -> Result<MapWord, Failure> {

@@ -27,6 +27,7 @@
 //! | [`netns`] | the names in `/run/netns`, as `ip netns` has them, and our records of them |
 //! | [`map`] | all network namespaces of the host, and which has an address |
 //! | [`find`] | from a [`Target`](target::Target) to what cannot change any more: [`Found`](find::Found) |
+//! | [`ports`] | which ports there are in all network namespaces: what listens, and what is published |
 //! | [`cli`] | the options and help texts that tools share |
 //! | [`each`] | a pattern for several containers, and those that fit it |
 
@@ -66,6 +67,8 @@ pub mod netns;
 pub mod output;
 #[forbid(unsafe_code)]
 pub mod packet;
+#[forbid(unsafe_code)]
+pub mod ports;
 #[forbid(unsafe_code)]
 pub mod probe;
 #[forbid(unsafe_code)]

@@ -191,6 +191,8 @@ fn a_chain_that_only_nft_knows_is_seen_to_drop() {
         name: name.to_owned(),
         is_forward_hook: true,
         hook: Some(2),
+        kind: Some("filter".to_owned()),
+        priority: 0,
         drops: true,
         uses: 0,
     };

@@ -7,5 +7,6 @@ pub mod link_words;
 pub mod namespaces;
 pub mod netns;
 pub mod path;
+pub mod ports;
 pub mod stack;
 pub mod tree;

@@ -122,6 +122,8 @@ mod tests {
             name: String::new(),
             is_forward_hook: false,
             hook,
+            kind: None,
+            priority: 0,
             drops,
             uses,
         };

@@ -20,9 +20,14 @@ fn port(transport: Transport) -> Evidence {
 
 fn listening(places: &[&str]) -> Option<Vec<ListeningSocket>> {
     let socket = |word: &&str| ListeningSocket {
+        transport: Transport::Tcp,
         address: SocketAddr::new(word.parse().unwrap(), 5432),
+        interface: None,
+        v6only: None,
         queued: 0,
         most_queued: 128,
+        owner: nix::unistd::Uid::from_raw(0),
+        inode: 1,
     };
     Some(places.iter().map(socket).collect())
 }

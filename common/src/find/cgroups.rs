@@ -31,7 +31,7 @@ pub(super) fn cgroups_allow<'a>(
 }
 
 /// The container IDs in the process's cgroup paths, innermost first, without those that our own carry.
-pub(super) fn foreign_ids(process: &Process) -> Result<Vec<String>, ProcessError> {
+pub(crate) fn foreign_ids(process: &Process) -> Result<Vec<String>, ProcessError> {
     Ok(foreign_ids_of(&process.cgroups()?))
 }
 

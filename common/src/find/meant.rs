@@ -9,7 +9,7 @@ use crate::failure;
 use crate::hint;
 use crate::hint::Hint;
 use crate::output::is_harmful;
-use crate::target::{LinkName, Mac, Target, WireAddress};
+use crate::target::{LinkName, Mac, SocketPlace, Target, WireAddress};
 
 /// No more names are offered.
 const MOST_NAMES: usize = 3;
@@ -35,6 +35,9 @@ fn with_kind(word: &str) -> Option<String> {
 pub fn hint_for_refused(word: &str) -> Option<Hint> {
     if let Some(meant) = with_kind(word) {
         return instead_of(&[word], &meant);
+    }
+    if SocketPlace::is_meant(word) {
+        return hint!("cpid {} prints the PID of what listens there, which is a TARGET", word);
     }
     let is_pattern = word.contains(['*', '?', '['])
         && word.chars().all(|c| c.is_ascii_alphanumeric() || "_.+@,-*?[]!:/".contains(c));

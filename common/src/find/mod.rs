@@ -18,6 +18,7 @@ mod verify;
 
 use nix::unistd::{Pid, Uid, User, geteuid};
 
+pub(crate) use cgroups::foreign_ids;
 pub use container_networks::{NetworkAnswers, gives_default_route, networks};
 pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
@@ -28,7 +29,7 @@ pub use known::{
 };
 pub use meant::hint_for_refused;
 pub use network_error::{Candidate, NetworkError};
-pub use owner::owner;
+pub use owner::{ContainerMembers, owner};
 pub use unplaced::UnplacedProcess;
 
 use crate::engine::{

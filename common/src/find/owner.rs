@@ -2,6 +2,8 @@
 //! of the tree of control groups makes directories of any name in it. The process is in a container if it descends from the
 //! container's first process, shares a PID namespace with that one, or stands where that one stands among control groups.
 
+use std::collections::HashMap;
+
 use super::answers::{find_with, is_others};
 use super::known::{ContainerList, VerifiedContainer, verified};
 use super::{FindError, UnplacedProcess, cgroups, list};
@@ -116,6 +118,49 @@ impl MembershipProof {
         }
         let theirs = first.cgroups().unwrap_or_default();
         cgroups::stand_together(&self.cgroups, &theirs, &known.container.id)
+    }
+}
+
+/// Which of the containers of one list a process is in, for many processes.
+#[derive(Debug)]
+pub struct ContainerMembers<'a> {
+    listing: &'a ContainerList,
+    /// The containers with a PID namespace that no other container of the list has.
+    by_pid_namespace: HashMap<NamespaceId, Option<&'a VerifiedContainer>>,
+}
+
+impl<'a> ContainerMembers<'a> {
+    /// Looks at the containers' first processes.
+    pub fn new(listing: &'a ContainerList) -> Self {
+        let mut by_pid_namespace = HashMap::new();
+        for known in &listing.containers {
+            let Some(theirs) = known.hold().ok().and_then(|first| pid_namespace(&first)) else { continue };
+            by_pid_namespace.entry(theirs).and_modify(|one| *one = None).or_insert(Some(known));
+        }
+        ContainerMembers { listing, by_pid_namespace }
+    }
+
+    /// The container that `process` is in, if that is one of the list.
+    pub fn owner_of(&self, process: &Process) -> Option<VerifiedContainer> {
+        if self.listing.containers.is_empty() {
+            return None;
+        }
+        let theirs = pid_namespace(process).and_then(|theirs| self.by_pid_namespace.get(&theirs));
+        match theirs {
+            Some(Some(known)) => Some((*known).clone()),
+            _ => {
+                let inmate = MembershipProof::of(process).ok()?;
+                let is_first = |known: &VerifiedContainer| {
+                    known.container.pid.is_some_and(|first| inmate.line.contains(&first))
+                };
+                // Most processes of the host: nothing says that they are in any.
+                let is_plain = inmate.pids.is_none() && cgroups::foreign_ids_of(&inmate.cgroups).is_empty();
+                if is_plain && !self.listing.containers.iter().any(is_first) {
+                    return None;
+                }
+                inmate.among(self.listing)
+            }
+        }
     }
 }
 

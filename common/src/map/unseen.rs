@@ -27,8 +27,8 @@ impl Unseen {
         }
     }
 
-    /// Leaves out a namespace that could not be read.
-    pub(super) fn not_read(&mut self, entry: &MapEntry, why: impl fmt::Display) {
+    /// Leaves out a namespace that could not be read, or a part of what is in it.
+    pub(crate) fn not_read(&mut self, entry: &MapEntry, why: impl fmt::Display) {
         self.not_read.push((entry.to_string(), why.to_string()));
     }
 

@@ -23,7 +23,8 @@ pub struct Visit<'a> {
     pub socket: Socket,
 }
 
-fn is_strangers(entry: &MapEntry) -> bool {
+/// Whether it belongs to another user than root and us.
+pub(super) fn is_strangers(entry: &MapEntry) -> bool {
     entry.open().ok().flatten().is_some_and(|namespace| stranger(&namespace).is_some())
 }
 

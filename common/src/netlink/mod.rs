@@ -18,6 +18,9 @@ mod listener;
 mod listening;
 mod neighbour;
 mod netfilter;
+mod nft_data;
+mod nft_rule;
+mod nft_set;
 mod nsid;
 mod route;
 mod rule;
@@ -37,9 +40,12 @@ pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
 };
 pub use listener::{AbstractListener, abstract_listeners, owner_of_abstract};
-pub use listening::{ListeningSocket, listening};
+pub use listening::{ListeningSocket, SocketKinds, listening, listening_sockets};
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Netfilter, TableFamily};
+pub use nft_data::NftVerdict;
+pub use nft_rule::{NftCompare, NftExpression, NftRegister, NftRule, XtPart};
+pub use nft_set::NftElement;
 pub use route::{ANYCAST, NewRoute, NextHop, Route, RouteLookup, UNICAST, usual_scope};
 pub use rule::{NewRule, Rule, RuleConditions, RuleLink};
 pub use socket::Socket;

@@ -12,18 +12,20 @@ use super::{NetlinkError, Socket};
 /// NFNL_SUBSYS_NFTABLES
 const NFTABLES: u16 = 10;
 const NFT_MSG_GETCHAIN: u16 = 4;
-const NFT_MSG_GETRULE: u16 = 7;
+pub(super) const NFT_MSG_GETRULE: u16 = 7;
 /// struct nfgenmsg: family, version, two bytes of a number that nf_tables does not use.
-const FIXED_BYTES: usize = 4;
+pub(super) const FIXED_BYTES: usize = 4;
 
 const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
 const NFTA_CHAIN_POLICY: u16 = 5;
 const NFTA_CHAIN_USE: u16 = 6;
+const NFTA_CHAIN_TYPE: u16 = 7;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
-const NFTA_RULE_TABLE: u16 = 1;
-const NFTA_RULE_CHAIN: u16 = 2;
+const NFTA_HOOK_PRIORITY: u16 = 2;
+pub(super) const NFTA_RULE_TABLE: u16 = 1;
+pub(super) const NFTA_RULE_CHAIN: u16 = 2;
 const NFTA_RULE_USERDATA: u16 = 7;
 /// libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT, a C string behind a byte for its kind and one for its length.
 const COMMENT: u8 = 0;
@@ -34,7 +36,7 @@ const FORWARD: u32 = 2;
 const DROP: u32 = 0;
 
 /// The families of nf_tables that see IP packets (linux/netfilter.h, NFPROTO_*).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TableFamily {
     /// IPv4 and IPv6 in one.
     Inet,
@@ -44,6 +46,28 @@ pub enum TableFamily {
     Ip6,
     /// Another one, by its number.
     Other(u8),
+}
+
+impl TableFamily {
+    /// As nft(8) calls it; a number of one that no tool of ours looks into.
+    pub fn word(self) -> String {
+        match self {
+            TableFamily::Inet => "inet".to_owned(),
+            TableFamily::Ip => "ip".to_owned(),
+            TableFamily::Ip6 => "ip6".to_owned(),
+            TableFamily::Other(number) => number.to_string(),
+        }
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        match self {
+            TableFamily::Inet => 1,
+            TableFamily::Ip => 2,
+            TableFamily::Ip6 => 10,
+            TableFamily::Other(other) => other,
+        }
+    }
 }
 
 impl From<u8> for TableFamily {
@@ -71,6 +95,10 @@ pub struct Chain {
     /// The number of its hook, of a chain that packets come to by themselves: NF_INET_* of linux/netfilter.h, of the family
     /// netdev NF_NETDEV_*.
     pub hook: Option<u32>,
+    /// What such a chain is for: `filter`, `nat`, `route`; nothing of one that only jumps lead to.
+    pub kind: Option<String>,
+    /// Which of several at one hook is first: the least.
+    pub priority: i32,
     /// Whether it drops what none of its rules has decided about.
     pub drops: bool,
     /// How many rules it has, and others that jump to it.
@@ -104,6 +132,11 @@ impl Netfilter {
         or_lacking(Socket::speaking(SockProtocol::NetlinkNetFilter).map(Netfilter))
     }
 
+    /// As [`Socket::netns_cookie`].
+    pub fn netns_cookie(&self) -> Option<u64> {
+        self.0.netns_cookie()
+    }
+
     /// The socket, for what another file asks of it.
     pub(super) fn socket(&mut self) -> &mut Socket {
         &mut self.0
@@ -130,8 +163,13 @@ impl Netfilter {
     }
 }
 
-fn request(name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
-    NetlinkRequest::new(name, NFTABLES << 8 | kind, flags, &[0; FIXED_BYTES])
+pub(super) fn request(name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
+    // Of every family.
+    request_of(TableFamily::Other(0), name, kind, flags)
+}
+
+pub(super) fn request_of(family: TableFamily, name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
+    NetlinkRequest::new(name, NFTABLES << 8 | kind, flags, &[family.number(), 0, 0, 0])
 }
 
 /// A kernel without netfilter has no such protocol, and one without nf_tables knows no such subsystem: EINVAL
@@ -157,6 +195,8 @@ fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
         name: String::new(),
         is_forward_hook: false,
         hook: None,
+        kind: None,
+        priority: 0,
         drops: false,
         uses: 0,
     };
@@ -165,9 +205,10 @@ fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
             (NFTA_CHAIN_TABLE, name) => chain.table = text(name),
             (NFTA_CHAIN_NAME, name) => chain.name = text(name),
             (NFTA_CHAIN_HOOK, hook) => {
-                chain.hook = hook_number(hook)?;
+                (chain.hook, chain.priority) = hook_number(hook)?;
                 chain.is_forward_hook = chain.hook == Some(FORWARD);
             }
+            (NFTA_CHAIN_TYPE, kind) => chain.kind = Some(text(kind)),
             (NFTA_CHAIN_POLICY, policy) => chain.drops = big_endian(policy)? == DROP,
             (NFTA_CHAIN_USE, uses) => chain.uses = big_endian(uses)?,
             _ => {}
@@ -190,13 +231,17 @@ fn rule(payload: &[u8]) -> Result<ChainRule, Malformed> {
     Ok(rule)
 }
 
-fn hook_number(hook: &[u8]) -> Result<Option<u32>, Malformed> {
+/// The hook, and the priority there.
+fn hook_number(hook: &[u8]) -> Result<(Option<u32>, i32), Malformed> {
+    let (mut number, mut priority) = (None, 0);
     for attribute in attributes(hook) {
-        if let (NFTA_HOOK_HOOKNUM, number) = attribute? {
-            return big_endian(number).map(Some);
+        match attribute? {
+            (NFTA_HOOK_HOOKNUM, value) => number = Some(big_endian(value)?),
+            (NFTA_HOOK_PRIORITY, value) => priority = big_endian(value)?.cast_signed(),
+            _ => {}
         }
     }
-    Ok(None)
+    Ok((number, priority))
 }
 
 fn comment(mut data: &[u8]) -> Option<String> {
@@ -210,17 +255,17 @@ fn comment(mut data: &[u8]) -> Option<String> {
     None
 }
 
-fn family(payload: &[u8]) -> Result<TableFamily, Malformed> {
+pub(super) fn family(payload: &[u8]) -> Result<TableFamily, Malformed> {
     payload.first().map(|number| TableFamily::from(*number)).ok_or(Malformed::Short)
 }
 
 /// Names in nf_tables are whatever root made them.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(until_nul(bytes)).into_owned()
 }
 
 /// Unlike route netlink, nf_tables has its numbers in the network's byte order.
-fn big_endian(bytes: &[u8]) -> Result<u32, Malformed> {
+pub(super) fn big_endian(bytes: &[u8]) -> Result<u32, Malformed> {
     bytes.try_into().map(u32::from_be_bytes).map_err(|_| Malformed::Short)
 }
 
@@ -244,12 +289,14 @@ mod tests {
     /// `ip filter FORWARD` with the policy DROP, as Linux 6.18 sends it.
     #[test]
     fn a_chain_says_where_it_hangs_and_what_it_does_with_the_rest() {
-        let hook =
-            |request: NetlinkRequest| request.with(1, &2_u32.to_be_bytes()).with(2, &0_u32.to_be_bytes());
+        let hook = |request: NetlinkRequest| {
+            request.with(1, &2_u32.to_be_bytes()).with(2, &(-100_i32).to_be_bytes())
+        };
         let message = NetlinkRequest::new("chain", 0, 0, &[2, 0, 0, 0])
             .with_text(NFTA_CHAIN_TABLE, "filter")
             .with_text(NFTA_CHAIN_NAME, "FORWARD")
             .with_nested(NFTA_CHAIN_HOOK, hook)
+            .with_text(NFTA_CHAIN_TYPE, "filter")
             .with(NFTA_CHAIN_POLICY, &0_u32.to_be_bytes())
             .with(NFTA_CHAIN_USE, &7_u32.to_be_bytes())
             .numbered(1);
@@ -259,7 +306,7 @@ mod tests {
             (TableFamily::Ip, "filter", "FORWARD")
         );
         assert!(read.is_forward_hook && read.hook == Some(FORWARD) && read.drops);
-        assert_eq!(read.uses, 7);
+        assert_eq!((read.uses, read.kind.as_deref(), read.priority), (7, Some("filter"), -100));
         for length in 0..message.len() - 16 {
             let _ = chain(&message[16..16 + length]);
             let _ = rule(&message[16..16 + length]);

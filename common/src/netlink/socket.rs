@@ -121,6 +121,14 @@ impl Socket {
         Ok(Socket { fd, buffer: spare.unwrap_or_else(|| vec![0; BUFFER_BYTES]), sequence: 0 })
     }
 
+    /// The number of the network namespace that it belongs to, which no later one will have: SO_NETNS_COOKIE in socket(7). `None`
+    /// below Linux 5.14.
+    pub fn netns_cookie(&self) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let read = sys::option(self.fd.as_fd(), sys::SocketOption::NETNS_COOKIE, &mut bytes);
+        read.ok().filter(|length| *length == bytes.len()).map(|_| u64::from_ne_bytes(bytes))
+    }
+
     /// Asks for a whole table; `read` makes an entry of each message. If the table changed meanwhile it is asked
     /// for again.
     pub(super) fn dump<T>(

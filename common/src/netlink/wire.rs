@@ -203,8 +203,11 @@ pub(super) fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
 
 /// AF_INET or AF_INET6, as messages have it.
 pub(super) fn family_of(address: IpAddr) -> u8 {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    // 2 and 10 on every Linux.
+    family_number(if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 })
+}
+
+/// The same of AF_INET or AF_INET6: 2 and 10 on every Linux.
+pub(super) fn family_number(family: i32) -> u8 {
     u8::try_from(family).unwrap_or_default()
 }
 

@@ -12,7 +12,12 @@ const FILTER: c_int = 1;
 const PACKET_STATISTICS: c_int = 6;
 /// asm-generic/socket.h.
 const SO_MEMINFO: c_int = 55;
-/// The same, Linux 6.5.
+/// The same, Linux 5.14.
+const SO_NETNS_COOKIE: c_int = 71;
+/// linux/netfilter_ipv4/ip_tables.h, and ip6_tables.h: what is asked for stands in the buffer before the call.
+const XT_SO_GET_INFO: c_int = 64;
+const XT_SO_GET_ENTRIES: c_int = 65;
+/// asm-generic/socket.h, Linux 6.5.
 const SO_PEERPIDFD: c_int = 77;
 
 /// An option whose value is numbers or text. Some options hold a pointer, through which the kernel would read or write
@@ -36,6 +41,7 @@ impl SocketOption {
     pub const ERROR: Self = SocketOption(libc::SOL_SOCKET, libc::SO_ERROR);
     pub const TCP_INFO: Self = SocketOption(libc::IPPROTO_TCP, libc::TCP_INFO);
     pub const MEMINFO: Self = SocketOption(libc::SOL_SOCKET, SO_MEMINFO);
+    pub const NETNS_COOKIE: Self = SocketOption(libc::SOL_SOCKET, SO_NETNS_COOKIE);
     pub const PACKET_STATISTICS: Self = SocketOption(libc::SOL_PACKET, PACKET_STATISTICS);
     pub const ICMP_FILTER: Self = SocketOption(libc::SOL_RAW, FILTER);
     pub const ICMP6_FILTER: Self = SocketOption(libc::IPPROTO_ICMPV6, FILTER);
@@ -50,6 +56,10 @@ impl SocketOption {
     pub const IPV6_RECVHOPLIMIT: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT);
     pub const IPV6_UNICAST_HOPS: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS);
     pub const IPV6_MULTICAST_HOPS: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS);
+    pub const IPT_SO_GET_INFO: Self = SocketOption(libc::IPPROTO_IP, XT_SO_GET_INFO);
+    pub const IPT_SO_GET_ENTRIES: Self = SocketOption(libc::IPPROTO_IP, XT_SO_GET_ENTRIES);
+    pub const IP6T_SO_GET_INFO: Self = SocketOption(libc::IPPROTO_IPV6, XT_SO_GET_INFO);
+    pub const IP6T_SO_GET_ENTRIES: Self = SocketOption(libc::IPPROTO_IPV6, XT_SO_GET_ENTRIES);
     pub const IPV6_MTU_DISCOVER: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER);
 }
 

@@ -23,6 +23,7 @@ mod dest;
 mod dest_tests;
 mod host_name;
 mod name;
+mod place;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -40,6 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use dest::{Dest, DestError, DestHost, DestPort, Transport};
 pub use host_name::{HostName, HostNameError};
 pub use name::{IfName, LinkName, Mac, Name, NameError};
+pub use place::{SocketPlace, SocketPlaceError};
 pub use user::{UserWord, UsersContainer};
 pub use wire::WireAddress;
 

@@ -1,0 +1,235 @@
+//! What one look at all network namespaces saw: sockets that wait, rules that forward, processes that have the sockets, and
+//! addresses where something is forwarded to one.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use super::forwards::{ForwardedPort, forwards};
+use super::nat_rule::{NatCondition, NatHook, NatTable};
+use super::{SocketHolders, in_use, ip_tables, nft};
+use crate::map::{LookDepth, MapEntry, MapError, Unseen, walk_inside};
+use crate::netlink::{
+    ANYCAST, Chain, ListeningSocket, Netfilter, NetlinkError, Socket, TableFamily, listening_sockets,
+};
+
+/// The ports of one network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NetnsPorts {
+    /// The inode of the namespace.
+    pub inode: u64,
+    /// Whether it is the one that the tool runs in.
+    pub is_own: bool,
+    /// Where its file is mounted, first choice first.
+    pub names: Vec<PathBuf>,
+    /// Processes that were in it, by ascending PID.
+    pub processes: Vec<Pid>,
+    /// Its sockets that wait, in the kernel's order.
+    pub sockets: Vec<ListeningSocket>,
+    /// What its rules forward, first what is met first.
+    pub forwards: Vec<ForwardedPort>,
+    /// The names of interfaces that sockets are bound to, by index.
+    pub interfaces: HashMap<u32, String>,
+    /// The kernel's number for it, which no later one has (SO_NETNS_COOKIE in socket(7), Linux 5.14).
+    pub cookie: Option<u64>,
+    /// Its addresses; nothing where nobody had to know.
+    pub addresses: Option<Vec<IpAddr>>,
+}
+
+/// The ports of all network namespaces.
+#[derive(Debug, Clone, Default)]
+pub struct PortsSnapshot {
+    /// Each namespace that could be read, those without any port included.
+    pub namespaces: Vec<NetnsPorts>,
+    /// Who has the sockets.
+    pub holders: SocketHolders,
+    /// What could not be looked at.
+    pub unseen: Unseen,
+}
+
+/// For whom the addresses of all namespaces are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressNeed {
+    /// For what is forwarded to one, if there is anything.
+    Forwarded,
+    /// For whoever asks for a port of one.
+    Asked,
+}
+
+/// Reads the ports of all network namespaces. No engine is asked, and no program is run.
+///
+/// # Errors
+/// When not even `/proc` and our own network can be looked at.
+pub fn read(addresses: AddressNeed, depth: LookDepth) -> Result<PortsSnapshot, MapError> {
+    let has_legacy = [false, true].map(|six| fs::metadata(names_file(six)).is_ok());
+    let mut no_rules = Vec::new();
+    let walk = walk_inside(depth, |entry, is_own| {
+        let sockets = listening_sockets(in_use::socket_kinds())?;
+        // What waits is told even where nobody may look at the rules.
+        let mut cookie = None;
+        let forwards = read_forwards(has_legacy, &mut cookie).unwrap_or_else(|error| {
+            no_rules.push((entry.clone(), error));
+            vec![]
+        });
+        let interfaces = bound_interfaces(&sockets)?;
+        Ok::<_, NetlinkError>(Some(NetnsPorts {
+            inode: entry.identity.inode,
+            is_own,
+            names: names_of(entry),
+            processes: entry.pids.clone(),
+            sockets,
+            forwards,
+            interfaces,
+            cookie,
+            addresses: None,
+        }))
+    })?;
+    let (mut namespaces, mut unseen) = (walk.seen, walk.unseen);
+    no_rules.iter().for_each(|(entry, error)| unseen.not_read(entry, error));
+    let sockets = namespaces.iter().flat_map(|netns| &netns.sockets);
+    let inodes: HashSet<u32> = sockets.map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
+    let holders = SocketHolders::look(&inodes)?;
+    let is_forwarded = || namespaces.iter().any(|netns| !netns.forwards.is_empty());
+    if addresses == AddressNeed::Asked || holders.have_proxies() || is_forwarded() {
+        read_addresses(&mut namespaces, &mut unseen, depth)?;
+    }
+    Ok(PortsSnapshot { namespaces, holders, unseen })
+}
+
+/// Why the rules of a namespace could not be read.
+#[derive(Debug, thiserror::Error)]
+enum RulesError {
+    #[error("its rules: {0}")]
+    Netlink(#[from] NetlinkError),
+    #[error("its rules of iptables-legacy: {}", std::io::Error::from(*.0))]
+    IpTables(Errno),
+    #[error("its rules for NAT are too many, or in a circle")]
+    NotFollowed,
+}
+
+/// What people made before what engines made.
+fn names_of(entry: &MapEntry) -> Vec<PathBuf> {
+    let first = entry.name().map(PathBuf::from);
+    let others = entry.names.iter().filter(|name| Some(*name) != first.as_ref()).cloned();
+    first.iter().cloned().chain(others).collect()
+}
+
+/// The kernel makes a table of iptables-legacy when it is first asked for: so one that is not listed is not asked for.
+fn names_file(is_six: bool) -> &'static str {
+    if is_six { "/proc/thread-self/net/ip6_tables_names" } else { "/proc/thread-self/net/ip_tables_names" }
+}
+
+/// What the rules of the namespace of this thread forward; and its cookie, where there is a socket to ask.
+fn read_forwards(has_legacy: [bool; 2], cookie: &mut Option<u64>) -> Result<Vec<ForwardedPort>, RulesError> {
+    let mut tables = Vec::new();
+    if let Some(mut netfilter) = Netfilter::open()? {
+        *cookie = netfilter.netns_cookie();
+        let chains = netfilter.chains()?.unwrap_or_default();
+        for (family, table) in tables_with_nat(&chains) {
+            tables.push(nft_table(&mut netfilter, family, table, &chains)?);
+        }
+    }
+    for is_six in [false, true].into_iter().filter(|six| has_legacy[usize::from(*six)]) {
+        let names = fs::read_to_string(names_file(is_six)).unwrap_or_default();
+        if names.lines().any(|name| name == "nat") {
+            tables.push(ip_tables::nat_table(is_six).map_err(RulesError::IpTables)?);
+        }
+    }
+    let (found, is_whole) = forwards(&tables);
+    if is_whole { Ok(found) } else { Err(RulesError::NotFollowed) }
+}
+
+/// Which hook replaces destinations: NF_INET_PRE_ROUTING and NF_INET_LOCAL_OUT of a chain of the type `nat`.
+fn nat_hook(chain: &Chain) -> Option<NatHook> {
+    match (chain.kind.as_deref(), chain.hook) {
+        (Some("nat"), Some(0)) => Some(NatHook::Prerouting),
+        (Some("nat"), Some(3)) => Some(NatHook::Output),
+        _ => None,
+    }
+}
+
+fn tables_with_nat(chains: &[Chain]) -> Vec<(TableFamily, &str)> {
+    let mut tables: Vec<(TableFamily, &str)> = Vec::new();
+    for chain in chains.iter().filter(|chain| nat_hook(chain).is_some() && chain.uses > 0) {
+        let table = (chain.family, chain.table.as_str());
+        if !tables.contains(&table) && !matches!(chain.family, TableFamily::Other(_)) {
+            tables.push(table);
+        }
+    }
+    tables
+}
+
+fn nft_table(
+    netfilter: &mut Netfilter,
+    family: TableFamily,
+    table: &str,
+    chains: &[Chain],
+) -> Result<NatTable, NetlinkError> {
+    let rules = netfilter.table_rules(family, table)?;
+    let is_in = |chain: &&Chain| chain.family == family && chain.table == table;
+    let entries = chains
+        .iter()
+        .filter(is_in)
+        .filter_map(|chain| Some((nat_hook(chain)?, chain.priority, chain.name.clone())))
+        .collect();
+    let families = [family != TableFamily::Ip6, family != TableFamily::Ip];
+    let title = format!("{} {table}", family.word());
+    let mut read = NatTable { families, anchors: vec![], title, entries, chains: HashMap::new() };
+    let mut known = HashMap::new();
+    let mut elements = |set: &str| {
+        let read = || netfilter.elements(family, table, set).ok();
+        known.entry(set.to_owned()).or_insert_with(read).clone()
+    };
+    for rule in &rules {
+        let chain = read.chains.entry(rule.chain.clone()).or_default();
+        chain.extend(nft::read(rule, &mut elements));
+    }
+    let is_anchor = |asked: &NatCondition| matches!(asked, NatCondition::Anchored(_));
+    if read.chains.values().flatten().flat_map(|rule| &rule.conditions).any(is_anchor) {
+        let routes = Socket::open()?.routes()?;
+        let anycast = routes.iter().filter(|route| route.kind == ANYCAST && route.destination.is_host());
+        read.anchors = anycast.map(|route| route.destination.address()).collect();
+    }
+    Ok(read)
+}
+
+/// The names of the interfaces that sockets of this namespace are bound to.
+fn bound_interfaces(sockets: &[ListeningSocket]) -> Result<HashMap<u32, String>, NetlinkError> {
+    if sockets.iter().all(|socket| socket.interface.is_none()) {
+        return Ok(HashMap::new());
+    }
+    let links = Socket::open()?.links()?;
+    Ok(links.into_iter().map(|link| (link.index, link.name.to_string_lossy().into_owned())).collect())
+}
+
+fn read_addresses(
+    namespaces: &mut [NetnsPorts],
+    unseen: &mut Unseen,
+    depth: LookDepth,
+) -> Result<(), MapError> {
+    let walk = walk_inside(depth, |entry, _| {
+        let mut socket = Socket::open()?;
+        let (cookie, addresses) = (socket.netns_cookie(), socket.addresses()?);
+        let addresses: Vec<IpAddr> = addresses.into_iter().map(|address| address.address).collect();
+        Ok::<_, NetlinkError>(Some((entry.identity.inode, (cookie, addresses))))
+    })?;
+    let mut addresses: HashMap<u64, (Option<u64>, Vec<IpAddr>)> = walk.seen.into_iter().collect();
+    for netns in namespaces {
+        // The inode of one that has ended is used again at once.
+        let is_same =
+            |cookie: Option<u64>| cookie.is_none() || netns.cookie.is_none() || cookie == netns.cookie;
+        let read = addresses.remove(&netns.inode).filter(|(cookie, _)| is_same(*cookie));
+        netns.addresses = read.map(|(_, addresses)| addresses);
+    }
+    // What could not be looked at before is told once.
+    for (which, why) in walk.unseen.not_read {
+        if !unseen.not_read.iter().any(|(known, _)| *known == which) {
+            unseen.not_read.push((which, why));
+        }
+    }
+    Ok(())
+}
