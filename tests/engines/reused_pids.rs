@@ -71,6 +71,9 @@ fn no_look_up_during_a_storm_of_reuses_ends_with_the_pid() {
             break;
         }
     }
+    println!(
+        "{looked_up} look-ups, {seen_alive} while another process had the PID, {reuses} reuses in each storm"
+    );
     // The storm was one: others had the PID while it was looked up.
     assert!(looked_up > 0 && seen_alive > 0, "{seen_alive} of {looked_up}");
 }
