@@ -268,7 +268,7 @@ fn there<T>(result: io::Result<T>, file: &StatePath) -> Result<Option<T>, Engine
 /// As [`read`].
 pub(super) fn open(file: &StatePath) -> Result<Option<(File, u64)>, EngineError> {
     budget::spend(file.as_path(), 1, 0)?;
-    let is_strangers = geteuid().is_root() && !file.owner.is_root();
+    let is_strangers = !file.owner.is_root() && geteuid().is_root();
     // Not to be held up by a pipe, nor to be given a terminal.
     let flags = if is_strangers { libc::O_PATH } else { libc::O_NONBLOCK | libc::O_NOCTTY };
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(file.as_path());
