@@ -108,7 +108,9 @@ fn of_readme(page: &str) -> Vec<PageExample> {
     for line in page.lines() {
         match (line.strip_prefix("    # "), line.strip_prefix("    ")) {
             (Some(command), _) => {
-                is_ours = command.starts_with("netns-ls") && !command.contains("--watch");
+                // Ports are proven with a real Docker: tests/ports/docker.rs.
+                let is_other = command.contains("--watch") || command.contains("--ports");
+                is_ours = command.starts_with("netns-ls") && !is_other;
                 if is_ours {
                     examples.push(PageExample { command: command.to_owned(), output: Vec::new() });
                 }
