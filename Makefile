@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: build release demo test test-all engines kernels lint msrv audit bench fuzz docs install
+.PHONY: build release demo test test-all engines kernels lint msrv audit bench fuzz docs picture install
 
 build:
 	cargo build --workspace --locked
@@ -54,6 +54,10 @@ fuzz:
 # Rewrites man/ and completions/ from what each tool's cli.rs says.
 docs:
 	UPDATE_DOCS=1 cargo test --locked --test docs
+
+# Draws docs/netns-ls.svg again.
+picture:
+	tests/setup/picture
 
 install:
 	tests/setup/install '$(PREFIX)' '$(DESTDIR)'

@@ -1,10 +1,13 @@
 complete -c netns-ls -l path -d 'Show the veth pairs and bridges between two containers' -r -f
+complete -c netns-ls -l graph -d 'Draw who is plugged into what' -r -f -a "svg\t'A browser'
+dot\t'Graphviz'"
 complete -c netns-ls -l diff -d 'Print what changed since FILE, which --json has made' -r -F
 complete -c netns-ls -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c netns-ls -s a -l all -d 'Include loopback, and the host\'s ends of veth pairs'
 complete -c netns-ls -l bridges -d 'Show bridges, the ports of each, and the containers at them'
 complete -c netns-ls -l tree -d 'Show who is plugged into what as a tree'
 complete -c netns-ls -l ports -d 'Show who listens on which port, and which ports are published'
+complete -c netns-ls -l html -d 'Draw it as a page to search and click in'
 complete -c netns-ls -l namespaces -d 'Show namespaces of all eight kinds, as lsns(8) does'
 complete -c netns-ls -l routes -d 'Show routes, of all tables but the kernel\'s own'
 complete -c netns-ls -l rules -d 'Show the rules of policy routing'

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueHint};
+use clap::{Parser, ValueEnum, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 
 /// Show which container is plugged into what, on the whole host
 #[derive(Debug, Parser)]
 #[command(name = "netns-ls", version, max_term_width = 80, disable_help_flag = true)]
 #[command(
-    override_usage = "netns-ls [OPTIONS] [WORD...]\n       netns-ls [OPTIONS] --path A B\n       netns-ls [OPTIONS] --bridges | --tree | --namespaces\n       netns-ls [OPTIONS] --watch | --diff FILE"
+    override_usage = "netns-ls [OPTIONS] [WORD...]\n       netns-ls [OPTIONS] --path A B\n       netns-ls [OPTIONS] --bridges | --tree | --namespaces\n       netns-ls [OPTIONS] --graph FORMAT | --html\n       netns-ls [OPTIONS] --watch | --diff FILE"
 )]
 #[command(after_help = format!("{WORDS}\n\n{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
@@ -28,7 +28,7 @@ pub struct Cli {
     /// Show bridges, the ports of each, and the containers at them
     ///
     /// What `brctl show` showed, of all network namespaces. A bridge without ports has one line.
-    #[arg(long, conflicts_with_all = ["words", "path", "tree", "namespaces", "watch", "diff", "json"])]
+    #[arg(long, conflicts_with_all = ["words", "path", "tree", "graph", "html", "namespaces", "watch", "diff", "json"])]
     pub bridges: bool,
 
     /// Show the veth pairs and bridges between two containers
@@ -37,11 +37,11 @@ pub struct Cli {
     /// that has to route, a line says so; whether it does, and whether a firewall lets it, is not checked. Exit status 1 if
     /// there is no way.
     #[arg(long, num_args = 2, value_names = ["A", "B"], value_hint = ValueHint::Other)]
-    #[arg(conflicts_with_all = ["words", "tree", "namespaces", "watch", "diff", "json"])]
+    #[arg(conflicts_with_all = ["words", "tree", "graph", "html", "namespaces", "watch", "diff", "json"])]
     pub path: Option<Vec<String>>,
 
     /// Show who is plugged into what as a tree
-    #[arg(long, conflicts_with_all = ["words", "namespaces", "watch", "diff", "json"])]
+    #[arg(long, conflicts_with_all = ["words", "graph", "html", "namespaces", "watch", "diff", "json"])]
     pub tree: bool,
 
     /// Show who listens on which port, and which ports are published
@@ -51,6 +51,20 @@ pub struct Cli {
     /// of nftables and iptables themselves. With words only the ports of what they mean.
     #[arg(long, conflicts_with_all = ["all", "bridges", "path", "tree", "namespaces", "watch", "diff"])]
     pub ports: bool,
+
+    /// Draw who is plugged into what
+    ///
+    /// Containers on the left, bridges in the middle, the host and its way out on the right. SVG is for browsers and documents, and
+    /// is light or dark as its reader prefers; dot(1) makes other formats: `netns-ls --graph dot | dot -Tpdf`.
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["words", "html", "ports", "namespaces", "watch", "diff", "json"])]
+    pub graph: Option<GraphFormat>,
+
+    /// Draw it as a page to search and click in
+    ///
+    /// One HTML file that needs nothing from any network: `netns-ls --html >map.html`. With details of each namespace: processes,
+    /// addresses, routes.
+    #[arg(long, conflicts_with_all = ["words", "ports", "namespaces", "watch", "diff", "json"])]
+    pub html: bool,
 
     /// Show namespaces of all eight kinds, as lsns(8) does
     ///
@@ -121,8 +135,17 @@ pub struct Cli {
     pub find: FindOptions,
 }
 
+/// What draws the picture of `--graph`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// A browser
+    Svg,
+    /// Graphviz
+    Dot,
+}
+
 /// The options that say what to show, other than a list of interfaces.
-const VIEWS: [&str; 6] = ["bridges", "path", "tree", "namespaces", "watch", "diff"];
+const VIEWS: [&str; 8] = ["bridges", "path", "tree", "graph", "html", "namespaces", "watch", "diff"];
 
 /// What a word may be. Decided in `meaning.rs`.
 const WORDS: &str = "\

@@ -4,12 +4,14 @@
 mod changes;
 mod cli;
 mod document;
+mod draw;
 mod jobs;
 mod kinds;
 mod look;
 mod meaning;
 mod named_map;
 mod names;
+mod picture;
 mod ports;
 mod request;
 #[cfg(test)]
@@ -43,6 +45,7 @@ fn run() -> Result<Status, Failure> {
         Job::Path(ends) => jobs::path(ends, &request),
         Job::Tree => jobs::tree(&request),
         Job::Ports(words) => ports::ports(words, &request),
+        Job::Draw(format) => draw::draw(*format, &request),
         Job::Namespaces => jobs::namespaces(&request),
         Job::Watch => watch::watch(&request),
         Job::Diff(file) => jobs::diff(file, &request),

@@ -11,7 +11,7 @@ use common::map::WantedDetails;
 use common::output::quotable;
 use common::target::{Mac, SocketPlace, SocketPlaceError, Target, TargetError, WireAddress};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, GraphFormat};
 
 /// What to show.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub enum Job {
     Tree,
     /// Ports: all, or those of what these words mean.
     Ports(Vec<PortsWord>),
+    /// A picture.
+    Draw(PictureFormat),
     /// Namespaces of all kinds.
     Namespaces,
     /// Changes, as they happen.
@@ -77,6 +79,14 @@ pub struct Request {
     /// What else is wanted of namespaces, instead of their interfaces.
     pub sections: WantedDetails,
     pub find: FindConfig,
+}
+
+/// What a picture is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureFormat {
+    Svg,
+    Dot,
+    Html,
 }
 
 /// How it is shown.
@@ -144,6 +154,15 @@ impl Job {
         }
         if cli.namespaces {
             return Ok(Job::Namespaces);
+        }
+        if cli.html {
+            return Ok(Job::Draw(PictureFormat::Html));
+        }
+        if let Some(format) = cli.graph {
+            return Ok(Job::Draw(match format {
+                GraphFormat::Svg => PictureFormat::Svg,
+                GraphFormat::Dot => PictureFormat::Dot,
+            }));
         }
         if cli.tree {
             return Ok(Job::Tree);

@@ -35,7 +35,7 @@ impl StackView<'_> {
         let mut rows = Vec::new();
         for stack in self.stacks {
             for route in stack.details.routes.iter().flatten().filter(|route| route.table != LOCAL) {
-                rows.extend(routes(stack, route).map(|row| (stack, row.to_vec())));
+                rows.extend(route_rows(stack, route).map(|row| (stack, row.to_vec())));
             }
         }
         self.table(&HEADER, &[4], &[6, 5, 4, 3], rows)
@@ -153,8 +153,8 @@ impl StackView<'_> {
     }
 }
 
-/// A row for each way of a route.
-fn routes<'a>(stack: &'a NetnsStack<'_>, route: &'a Route) -> impl Iterator<Item = [String; 7]> + 'a {
+/// A row for each way of a route: destination, gateway, interface, source, metric, table, what made it.
+pub fn route_rows<'a>(stack: &'a NetnsStack<'_>, route: &'a Route) -> impl Iterator<Item = [String; 7]> + 'a {
     let row = move |gateway: Option<std::net::IpAddr>, index: Option<u32>| {
         let or_dash = |words: Option<String>| words.unwrap_or_else(|| NOTHING.to_owned());
         [
