@@ -12,7 +12,11 @@ use support::tools;
 fn systemd_finds_nothing_wrong_with_the_units() {
     need!(program("systemd-analyze", "systemd"));
     let scratch = Scratch::new();
-    for (unit, tool) in [("add-nic-watch.service", "add-nic"), ("netns-link-watch.service", "netns-link")] {
+    for (unit, tool) in [
+        ("add-nic-watch.service", "add-nic"),
+        ("netns-link-watch.service", "netns-link"),
+        ("netns-ls-watch.service", "netns-ls"),
+    ] {
         let text =
             fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(unit)).unwrap();
         // The program and the manual are looked for, and are not installed.

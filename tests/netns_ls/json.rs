@@ -35,7 +35,7 @@ fn the_json_is_what_its_schema_says_and_what_ip_says() {
         let name = container.name.as_str();
         let netns = netns(&map, name);
         assert_eq!(netns["containers"][0]["name"], name);
-        assert_eq!(netns["processes"].as_array().unwrap().contains(&container.pid.into()), true);
+        assert!(netns["processes"].as_array().unwrap().contains(&container.pid.into()));
         let links = netns["links"].as_array().unwrap();
         let said = container.ip("-j -d link").json();
         assert_eq!(links.len(), said.as_array().unwrap().len());

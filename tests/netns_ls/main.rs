@@ -22,11 +22,14 @@ use support::skip::Missing;
 
 /// A host with a bridge `br0` (198.18.0.1/24), and containers that are plugged into it: `eth0`, the host's end `veth-NAME`.
 pub struct Bridged {
+    /// The host.
     pub lab: Lab,
+    /// In the order of their names as given.
     pub containers: Vec<Container>,
 }
 
 impl Bridged {
+    /// With containers of these names.
     pub fn new(names: &[&str]) -> Result<Self, Missing> {
         let lab = Lab::new()?;
         lab.shell("ip link add br0 type bridge; ip address add 198.18.0.1/24 dev br0; ip link set br0 up")
