@@ -77,6 +77,9 @@ pub fn words(words: &[MapWord], request: &Request) -> Result<Status, Failure> {
 /// Everything in one namespace: a part after the other.
 fn in_full(map: &NamedMap, netns: &MappedNetns, request: &Request) -> Result<(), Failure> {
     let quiet = request.format.quiet;
+    if netns.links.is_empty() {
+        return Ok(print(&format!("{}\n\nit could not be looked at", view::netns::head(map, netns)))?);
+    }
     let mut parts = vec![view::netns::head(map, netns), view::netns::interfaces(map, netns, quiet)];
     let (stacks, _) = read_stacks(map, &[netns], WantedDetails::ALL, !quiet)?;
     let view = StackView { map, stacks: &stacks, with_who: false, quiet };
@@ -127,7 +130,8 @@ fn read_stacks<'a>(
     notes: bool,
 ) -> Result<(Vec<NetnsStack<'a>>, Status), Failure> {
     let (mut stacks, mut status) = (Vec::new(), Status::Yes);
-    for netns in namespaces {
+    // What has not even loopback could not be entered, and that is said.
+    for netns in namespaces.iter().filter(|netns| !netns.links.is_empty()) {
         match NetnsStack::read(netns, wanted) {
             Ok(Some(stack)) => {
                 for (what, why) in &stack.details.not_read {

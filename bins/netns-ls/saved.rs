@@ -106,9 +106,16 @@ impl SavedMap {
     /// The same, with the namespaces of `old` that are there and could not be read now: `net:[4026532254]`.
     #[must_use]
     pub fn with_unread(mut self, old: &SavedMap, unread: &[String]) -> Self {
-        let is_unread = |netns: &&SavedNetns| unread.contains(&format!("net:[{}]", netns.inode));
-        let unread: Vec<SavedNetns> = old.namespaces.iter().filter(is_unread).cloned().collect();
-        self.namespaces.extend(unread);
+        for netns in self.namespaces.iter_mut().filter(|netns| netns.links.is_empty()) {
+            // Each has loopback at least.
+            let before = old.netns(netns.inode).filter(|before| before.is_own == netns.is_own);
+            netns.links = before.map_or_else(Vec::new, |before| before.links.clone());
+        }
+        let is_missing = |netns: &&SavedNetns| {
+            unread.contains(&format!("net:[{}]", netns.inode)) && self.netns(netns.inode).is_none()
+        };
+        let missing: Vec<SavedNetns> = old.namespaces.iter().filter(is_missing).cloned().collect();
+        self.namespaces.extend(missing);
         self
     }
 

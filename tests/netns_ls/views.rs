@@ -7,9 +7,10 @@ use support::skip::{need, program};
 
 use crate::Bridged;
 
-/// The words of each line.
+/// The words of each line, without those of a namespace of the machine that a lab may not look into.
 fn rows(text: &str) -> Vec<Vec<&str>> {
-    text.lines().map(|line| line.split_whitespace().collect()).collect()
+    let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row.last() != Some(&"?")).collect()
 }
 
 #[test]
@@ -33,9 +34,9 @@ fn each_interface_is_listed_with_its_container_and_what_it_is_plugged_into() {
     assert!(rows.iter().any(|row| row[..2] == ["netns:alone", "lo"]), "no namespace is left out: {ran}");
     assert_eq!(rows.len(), 5, "neither loopback nor the host's ends: {ran}");
     let all = bridged.lab.tool("netns-ls").arg("--all").run().ok();
-    assert_eq!(all.stdout.lines().count(), 5 + 2 + 3, "{all}");
+    assert_eq!(self::rows(&all.stdout).len(), 5 + 2 + 3, "{all}");
     let quiet = bridged.lab.tool("netns-ls").arg("-q").run().ok();
-    assert_eq!(quiet.stdout.lines().count(), 4, "{quiet}");
+    assert_eq!(self::rows(&quiet.stdout).len(), 4, "{quiet}");
 }
 
 #[test]
@@ -125,9 +126,11 @@ fn the_way_between_two_containers_is_every_veth_and_bridge_on_it() {
         .stdout_is("")
         .stderr_has("has no interface but loopback");
     alone.ip("link add dead type bridge");
-    path(&words(web.pid), &words(alone.pid))
-        .fails_with(1)
-        .stderr_has("no veth pair, bridge or router leads there");
+    let ran = path(&words(web.pid), &words(alone.pid)).stdout_is("");
+    match ran.stderr.contains("not everything was looked at") {
+        true => ran.fails_with(2),
+        false => ran.fails_with(1).stderr_has("no veth pair, bridge or router leads there"),
+    };
 }
 
 #[test]
@@ -155,7 +158,10 @@ fn the_tree_has_every_namespace_once_below_what_it_is_plugged_into() {
         "netns:alone",
         "└─ nothing but loopback",
     ];
-    assert_eq!(lines, expected, "{ran}");
+    assert_eq!(lines[..expected.len()], expected, "{ran}");
+    // A namespace of the machine that a lab may not look into.
+    let others = &lines[expected.len()..];
+    assert!(others.is_empty() || (others.len() == 2 && others[1] == "└─ could not be looked at"), "{ran}");
 }
 
 #[test]

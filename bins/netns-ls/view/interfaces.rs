@@ -4,7 +4,7 @@ use comfy_table::Table;
 use common::map::{LinkEnd, MappedNetns};
 use common::output;
 
-use super::link_words::{NOTHING, addresses, bridge, ifname, is_global, kind, mac, plugged_into, state, who};
+use super::link_words::{UNSEEN, addresses, bridge, ifname, is_global, kind, mac, plugged_into, state, who};
 use crate::named_map::{LinkAt, NamedMap, links_of};
 
 const HEADER: [&str; 9] =
@@ -35,14 +35,15 @@ fn is_of_interest(link: LinkAt<'_>) -> bool {
     has_address || !(link.mapped.link.is_loopback() || is_near_end)
 }
 
-/// A table of these interfaces, and of the `empty` namespaces, which have none.
+/// A table of these interfaces, and of the `empty` namespaces, whose interfaces could not be looked at.
 pub fn table(map: &NamedMap, links: &[LinkAt<'_>], empty: &[&MappedNetns], quiet: bool) -> String {
     let mut table = output::table(HEADER, &[6]);
     for link in links {
         table.add_row(row(map, *link));
     }
     for netns in empty {
-        let mut row = [NOTHING; HEADER.len()].map(str::to_owned);
+        // Each has loopback at least: this one was not looked at.
+        let mut row = [UNSEEN; HEADER.len()].map(str::to_owned);
         row[0] = output::one_line(&map.who(netns)).into_owned();
         table.add_row(row);
     }
@@ -142,10 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_without_any_interface_has_a_line() {
+    fn a_namespace_that_could_not_be_looked_at_has_a_line() {
         let empty = netns(50, vec![]);
         let map = named(host());
-        assert_eq!(table(&map, &[], &[&empty], true).split_whitespace().next(), Some("net:[50]"));
+        assert_eq!(
+            table(&map, &[], &[&empty], true).split_whitespace().take(2).collect::<Vec<_>>(),
+            ["pid:40", "?"]
+        );
         assert_eq!(table(&map, &[], &[], true), "");
     }
 }

@@ -11,6 +11,9 @@ use crate::named_map::{LinkAt, NamedMap};
 /// What a table has where there is nothing.
 pub const NOTHING: &str = "-";
 
+/// What it has where nobody could look.
+pub const UNSEEN: &str = "?";
+
 /// Its name.
 pub fn ifname(link: LinkAt<'_>) -> String {
     one_line(&link.name()).into_owned()

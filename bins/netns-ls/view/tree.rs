@@ -58,7 +58,8 @@ impl<'a> MapTree<'a> {
         self.lines.push(format!("{name}{beside}"));
         let links = self.top(netns);
         if links.is_empty() && !netns.is_own {
-            self.lines.push("└─ nothing but loopback".to_owned());
+            let why = if netns.links.is_empty() { "could not be looked at" } else { "nothing but loopback" };
+            self.lines.push(format!("└─ {why}"));
         }
         self.branches(links, netns.inode, "");
     }
