@@ -148,7 +148,7 @@ mod tests {
         let map = named(host());
         assert_eq!(
             table(&map, &[], &[&empty], true).split_whitespace().take(2).collect::<Vec<_>>(),
-            ["pid:40", "?"]
+            ["net:[50]", "?"]
         );
         assert_eq!(table(&map, &[], &[], true), "");
     }
