@@ -110,6 +110,16 @@ const MANY_NEIGHBOURS: &str = "ip netns add LINK-peer; \
 /// Of whatever a scanner prints, the neighbours that it found.
 const FOUND: &str = "grep -Eo '\\b198\\.1[89]\\.[0-9]+\\.[0-9]+\\b' | grep -vE '\\.0\\.0$|\\.251\\.[01]$|\\.0\\.1$' | sort -u | wc -l";
 
+/// A thousand namespaces on one bridge, each by a cable whose host end is `mapN`.
+const MANY_NETNS: &str = "ip link add br-map up type bridge; \
+                          for n in $(seq 1000); do echo netns add map-$n; done | ip -batch -; \
+                          for n in $(seq 1000); do echo link add map$n master br-map up type veth peer name eth0 netns map-$n; \
+                          done | ip -batch -; \
+                          for n in $(seq 1000); do echo addr add 198.19.$((n / 250)).$((n % 250 + 1))/16 dev eth0; \
+                          done | while read -r line; do n=$((${n:-0} + 1)); ip -n map-$n $line; done";
+const NO_NETNS: &str =
+    "for n in $(seq 1000); do echo netns del map-$n; done | ip -batch -; ip link del br-map";
+
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "cpid",
@@ -236,6 +246,21 @@ pub(crate) const ROWS: &[Row] = &[
         before: MANY_NEIGHBOURS,
         after: NO_CABLE,
         proof: FOUND,
+        ..PLAIN
+    },
+    Row {
+        name: "map",
+        work: "which of the host's interfaces leads into which of 1,000 network namespaces",
+        ours: "netns-ls",
+        // It does not say which leads where, but reads as much.
+        peers: &["sh -c 'lsns -t net >/dev/null; ip -d -o link; \
+                  for link in $(ip netns list | cut -d\" \" -f1); do ip -n $link -d -o addr; done'"],
+        floor: Some("map"),
+        targets: &[times(2.0, "map"), times(1.0 / 20.0, "sh")],
+        every: 20,
+        before: MANY_NETNS,
+        after: NO_NETNS,
+        proof: "grep -oE '\\bmap[0-9]+\\b' | sort -u | wc -l",
         ..PLAIN
     },
     Row {

@@ -9,8 +9,11 @@ use std::{
 
 use crate::{error::BenchError, program};
 
-const SOURCES: &[(&str, &str)] =
-    &[("inspect", include_str!("../floors/inspect.c")), ("enter_net", include_str!("../floors/enter_net.c"))];
+const SOURCES: &[(&str, &str)] = &[
+    ("inspect", include_str!("../floors/inspect.c")),
+    ("enter_net", include_str!("../floors/enter_net.c")),
+    ("map", include_str!("../floors/map.c")),
+];
 
 /// A directory for what the bench makes; dropping it removes it.
 pub(crate) struct Workshop(PathBuf);

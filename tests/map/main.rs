@@ -13,3 +13,4 @@ mod plugged;
 mod scale;
 mod seen;
 mod strangers;
+mod unprivileged;

@@ -38,7 +38,14 @@ impl Seen {
     /// The same of a look that is "quick" or "whole".
     #[track_caller]
     pub fn looking(lab: &Lab, depth: &str, names: &[(u64, &str)]) -> Seen {
-        let mut itself = lab.command(std::env::current_exe().unwrap());
+        Seen::by(lab, &["env"], depth, names)
+    }
+
+    /// The same by who runs it, as a program that runs others: `setpriv`.
+    #[track_caller]
+    pub fn by(lab: &Lab, by: &[&str], depth: &str, names: &[(u64, &str)]) -> Seen {
+        let mut itself = lab.command(by[0]);
+        itself.args(&by[1..]).arg(std::env::current_exe().unwrap());
         let test = "seen::the_map_is_printed_where_that_is_asked_for";
         let said = itself.args(["--exact", test, "--nocapture"]).env(ROLE, depth).run().ok();
         Seen::read(&said.stdout, names)
