@@ -1,5 +1,6 @@
 //! The rest of one namespace's stack, against what `ip`, `bridge` and `tc` say of it.
 
+use common::firewall::PacketCount;
 use common::map::{WantedDetails, details};
 use common::namespace::{Namespace, NamespaceKind};
 use common::netlink::{FdbOrigin, Route, Rule};
@@ -10,15 +11,19 @@ use support::lab::Lab;
 use support::run::Run;
 use support::skip::{need, program};
 
-/// Set, to the PID of a container, for a copy of this test program that prints details in a lab.
+/// Set, to what is wanted and the PID of a container, for a copy of this test program that prints details in a lab.
 const ROLE: &str = "NETNS_TOOLBOX_MAP_TEST_DETAILS";
 const BEGIN: &str = "the details: ";
 
 /// No test of its own, but what the copy runs.
 #[test]
 fn details_are_printed_where_that_is_asked_for() {
-    let Ok(pid) = std::env::var(ROLE) else { return };
+    let Ok(wanted) = std::env::var(ROLE) else { return };
+    let (what, pid) = wanted.split_once(' ').unwrap();
     let netns = Namespace::open(format!("/proc/{pid}/ns/net").as_ref(), NamespaceKind::Net).unwrap();
+    if what == "filters" {
+        return println!("\n{BEGIN}{}", filters(&netns));
+    }
     // The programs of a packet filter are another test's.
     let found = details(&netns, WantedDetails { firewall: false, ..WantedDetails::ALL }).unwrap();
     let routes: Vec<Value> = found.routes.unwrap().iter().map(route).collect();
@@ -46,6 +51,20 @@ fn details_are_printed_where_that_is_asked_for() {
     println!("\n{BEGIN}{all}");
 }
 
+/// Chains with their rules' text and counters.
+fn filters(netns: &Namespace) -> Value {
+    let found = details(netns, WantedDetails { firewall: true, ..WantedDetails::default() }).unwrap();
+    let count = |counter: Option<PacketCount>| counter.map(|counter| [counter.packets, counter.bytes]);
+    let chains = found.firewall.unwrap();
+    let chains = chains.iter().map(|chain| {
+        let rules: Vec<Value> =
+            chain.rules.iter().map(|rule| json!([rule.text, count(rule.counter)])).collect();
+        json!({ "program": chain.program.to_string(), "table": chain.table, "name": chain.name,
+            "hook": chain.hook, "policy": chain.policy, "counter": count(chain.counter), "rules": rules })
+    });
+    json!({ "chains": chains.collect::<Vec<_>>(), "not_read": found.not_read })
+}
+
 fn route(route: &Route) -> Value {
     let hops: Vec<Value> = route.hops.iter().map(|hop| json!([hop.gateway, hop.index, hop.weight])).collect();
     json!([route.destination.to_string(), route.gateway, route.index, route.metric, route.table, hops])
@@ -69,9 +88,16 @@ fn rule(rule: &Rule) -> Value {
 
 #[track_caller]
 fn details_of(lab: &Lab, container: &Container) -> Value {
+    printed(lab, container, "stack")
+}
+
+/// What the copy of this program prints of a container.
+#[track_caller]
+pub fn printed(lab: &Lab, container: &Container, what: &str) -> Value {
     let mut itself = lab.command(std::env::current_exe().unwrap());
     let test = "details::details_are_printed_where_that_is_asked_for";
-    let said = itself.args(["--exact", test, "--nocapture"]).env(ROLE, container.pid.to_string()).run().ok();
+    itself.args(["--exact", test, "--nocapture"]).env(ROLE, format!("{what} {}", container.pid));
+    let said = itself.run().ok();
     let line = said.stdout.lines().find_map(|line| line.strip_prefix(BEGIN)).expect("details");
     serde_json::from_str(line).unwrap()
 }

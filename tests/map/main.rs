@@ -7,6 +7,7 @@
 mod churn;
 mod details;
 mod docker;
+mod filters;
 mod held;
 mod lookup;
 mod plugged;

@@ -39,17 +39,12 @@ impl FilterListing {
         for six in [false, true] {
             listing.read_iptables(six, &chains);
         }
-        let known: BTreeSet<(bool, &str)> = chains.iter().filter_map(as_iptables).collect();
-        let is_read = |chain: &Chain| {
-            as_iptables(chain).is_some_and(|(six, table)| {
-                let is_its = |read: &FilterChain| {
-                    read.program == FilterProgram::Iptables { six } && read.table == table
-                };
-                known.contains(&(six, table)) && listing.chains.iter().any(is_its)
-            })
+        let is_read = |table: &str| {
+            let of_it = |chain: &FilterChain| chain.nft_table().as_deref() == Some(table);
+            listing.chains.iter().any(of_it)
         };
-        let others: BTreeSet<String> =
-            chains.iter().filter(|chain| !is_read(chain)).filter_map(nft_table).collect();
+        let mut others: BTreeSet<String> = chains.iter().filter_map(nft_table).collect();
+        others.retain(|table| !is_read(table));
         if !others.is_empty() {
             listing.read_nft(&others);
         }
@@ -108,13 +103,24 @@ impl FilterListing {
     }
 }
 
+impl FilterChain {
+    /// The table of nf_tables that one of iptables is in.
+    fn nft_table(&self) -> Option<String> {
+        match self.program {
+            FilterProgram::Iptables { six: false } => Some(format!("ip {}", self.table)),
+            FilterProgram::Iptables { six: true } => Some(format!("ip6 {}", self.table)),
+            FilterProgram::Nft | FilterProgram::IptablesLegacy { .. } => None,
+        }
+    }
+}
+
 impl FilterProgram {
     /// The plain name may be either kind's, and before iptables 1.8 there was one.
     fn saving_program(self) -> Option<PathBuf> {
-        let (six, kind, word) = match self {
+        let (six, kind) = match self {
             FilterProgram::Nft => return None,
-            FilterProgram::Iptables { six } => (six, "nft", "(nf_tables)"),
-            FilterProgram::IptablesLegacy { six } => (six, "legacy", ""),
+            FilterProgram::Iptables { six } => (six, "nft"),
+            FilterProgram::IptablesLegacy { six } => (six, "legacy"),
         };
         let ip = if six { "ip6tables" } else { "iptables" };
         if let Some(file) = program::find(&format!("{ip}-{kind}-save")) {
@@ -122,8 +128,8 @@ impl FilterProgram {
         }
         let file = program::find(&format!("{ip}-save"))?;
         let version = program::run(&file, &["-V"], None).ok()?;
-        let is_nft = version.contains("(nf_tables)");
-        (is_nft == !word.is_empty()).then_some(file)
+        let found = if version.contains("(nf_tables)") { "nft" } else { "legacy" };
+        (found == kind).then_some(file)
     }
 }
 
