@@ -5,6 +5,7 @@
 
 mod drift;
 mod file;
+mod not_found;
 mod retry;
 mod signals;
 mod trust;

@@ -14,6 +14,8 @@ use crate::watch::drift::RepairState;
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The interval grows up to this.
 const LONGEST: Duration = Duration::from_secs(60);
+/// While a container is restarted, its engine's files and answers contradict each other for a moment.
+const MOMENT: Duration = Duration::from_secs(3);
 
 /// What has failed since the last success.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub struct RetryState {
     waits: Option<String>,
     last: Option<Instant>,
     pause: Duration,
+    /// Since when it cannot be told what its container is.
+    undecided: Option<Instant>,
     /// What is there already.
     pub repairs: RepairState,
 }
@@ -63,9 +67,21 @@ impl RetryState {
         *self = RetryState { waits: Some(failure.text().to_owned()), ..RetryState::default() };
     }
 
+    /// It cannot be told what its container is, or whether it runs: reported only if that is so for longer than a moment.
+    pub fn undecided(&mut self, about: impl Display, failure: Failure) {
+        let now = Instant::now();
+        let since = *self.undecided.get_or_insert(now);
+        if now.saturating_duration_since(since) < MOMENT {
+            (self.last, self.pause) = (Some(now), SHORTEST);
+            return;
+        }
+        self.failed(about, failure);
+        self.undecided = Some(since);
+    }
+
     /// An attempt failed.
     pub fn failed(&mut self, about: impl Display, failure: Failure) {
-        self.last = Some(Instant::now());
+        (self.last, self.undecided) = (Some(Instant::now()), None);
         self.pause = (self.pause * 2).clamp(SHORTEST, LONGEST);
         if !failure.is_already_said() && self.reported.insert(without_macs(failure.text())) {
             failure::report(TOOL, &failure.within(about));
@@ -89,6 +105,24 @@ mod tests {
             |mac| without_macs(&format!("ip link add web-eth0 address {mac} type veth: no buffer space"));
         assert_eq!(said("02:00:00:00:00:01"), said("fe:12:34:56:78:9a"));
         assert_ne!(said("02:00:00:00:00:01"), without_macs("ip link add web-eth0: no buffer space"));
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_reported_if_it_lasts() {
+        let mut retry = RetryState::default();
+        let mut undecided = |since: Option<Duration>| {
+            if let Some(ago) = since {
+                retry.undecided = Instant::now().checked_sub(ago);
+            }
+            retry.undecided("web", Failure::said(failure::Status::Failed, "no"));
+            (retry.reported.len(), retry.pause.as_secs(), retry.is_clear())
+        };
+        assert_eq!(undecided(None), (0, 1, false), "tried again soon, and without a word");
+        assert_eq!(undecided(None), (0, 1, false));
+        assert_eq!(undecided(Some(MOMENT)).0, 1);
+        assert_eq!(undecided(None).0, 1, "once");
+        retry.succeeded();
+        assert!(retry.undecided.is_none() && retry.is_clear());
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::thread;
 use std::time::Instant;
 
 use common::cidr::Cidr;
-use common::engine::EngineError;
 use common::failure::{self, Failure, Status, say};
 use common::find::{FindError, Found, Purpose, find};
 use common::netlink::Socket;
@@ -36,6 +35,7 @@ use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::tool::TOOL;
 use crate::watch::drift::RepairState;
+use crate::watch::not_found::{may_pass, not_found};
 use crate::watch::retry::{RetryState, without_macs};
 use crate::watch::signals::WatchSignals;
 
@@ -176,6 +176,7 @@ impl<'a> WatchedNics<'a> {
             |found| {
                 for ((entry, retry), found) in ordered.into_iter().zip(found) {
                     entry.options.names_before = absent.before(entry);
+                    let is_undecided = found.as_ref().is_err_and(may_pass) && !session.request.once;
                     let ensured = session.ensure(entry, retry, found, &current);
                     if !matches!(ensured, Ok(true)) {
                         absent.add(entry);
@@ -187,6 +188,7 @@ impl<'a> WatchedNics<'a> {
                         Err(failure) if failure.status == Status::No => {
                             retry.waits_for(entry, failure, session.request)
                         }
+                        Err(failure) if is_undecided => retry.undecided(entry, failure),
                         Err(failure) => retry.failed(entry, failure),
                     }
                 }
@@ -430,19 +432,4 @@ fn announce_again(record: NicRecord, mut executor: Executor, times: u8) {
             }
         });
     }
-}
-
-/// An engine that is not running may be started later; its events report that.
-fn not_found(error: FindError) -> Failure {
-    let is_not_running = |why: &EngineError| {
-        why.is_absence() || matches!(why, EngineError::Missing { .. } | EngineError::Dead { .. })
-    };
-    let no_engine = match &error {
-        FindError::NoEngine { .. } => true,
-        FindError::Engine(why) => is_not_running(why),
-        FindError::CannotTell { hit: None, why, .. } => is_not_running(why),
-        _ => false,
-    };
-    let failure = Failure::from(error);
-    if no_engine { failure.with_status(Status::No) } else { failure }
 }

@@ -7,6 +7,7 @@ mod plan;
 mod real;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -95,6 +96,28 @@ fn a_nic_comes_back_with_its_container() {
     assert_eq!(nics(&lab).len(), 1);
     add_nic(&lab, &["web", "10.1.0.2/24", "fd00:1::2/64"]).ok().stdout_has(", unchanged");
     add_nic(&lab, &["--check"]).ok();
+}
+
+/// As while a container is restarted: for a moment its engine cannot tell.
+#[test]
+fn what_cannot_be_told_is_said_only_if_it_lasts() {
+    let lab = need!(lab());
+    let mut web = container(&lab, "web");
+    write(&lab, WEB);
+    let broken = || Script::new().otherwise(Answer::hang_up()).listen(lab.path("/run/docker.sock"));
+    let first = broken();
+    let began = Instant::now();
+    let watch = watch(&lab, "");
+    first.wait_for_requests(1);
+    drop(first);
+    let second = engine(&lab, &[&web]);
+    watch.wait_for("web: eth0 10.1.0.2/24");
+    let said = watch.so_far().stdout;
+    assert!(!said.contains("add-nic: ") || began.elapsed() > Duration::from_secs(2), "{said}");
+    drop(second);
+    web.restart();
+    let _third = broken();
+    watch.wait_for("add-nic: /run/nics.toml:2: web: ");
 }
 
 #[test]

@@ -195,6 +195,39 @@ fn an_entry_with_other_options_is_said_and_replaced_only_if_it_says_so() {
     assert_eq!(nics(&lab).len(), 1);
 }
 
+/// Commands would be about whatever has the old name by now.
+#[test]
+fn a_dry_run_of_a_file_shows_no_commands_for_an_interface_that_was_renamed() {
+    let lab = need!(lab());
+    let web = container(&lab, "web");
+    let _engine = engine(&lab, &[&web]);
+    for (rename, says) in [
+        (
+            "down name wan",
+            "web: eth0: was renamed to wan, and commands would be about what is called eth0 now",
+        ),
+        ("down name eth0", ""),
+    ] {
+        write(&lab, &nic("web", "addresses = '10.1.0.2/24'"));
+        add_nic(&lab, &["--watch", FILE, "--once"]).ok();
+        web.ip(&format!("link set eth0 {rename}"));
+        write(&lab, &nic("web", "addresses = '10.1.0.2/24'\nmtu = 1400\nreplace = true"));
+        let before = everything(&lab, &[&web]);
+        let shown = dry_run(&lab);
+        match says {
+            "" => shown.ok().stdout_has("ip link set eth0 mtu 1400"),
+            says => shown.fails_with(2).stdout_is("").stderr_has(&format!("{FILE}:1: {says}")),
+        };
+        assert_eq!(everything(&lab, &[&web]), before, "{rename}");
+        // By its index it is found.
+        add_nic(&lab, &["--watch", FILE, "--once"]).ok();
+        assert_eq!(nics(&lab)[0]["mtu_bytes"], 1400, "{rename}");
+        write(&lab, "");
+        add_nic(&lab, &["--watch", FILE, "--once"]).ok();
+        assert_eq!(nics(&lab), Vec::<Value>::new(), "{rename}");
+    }
+}
+
 #[test]
 fn a_file_that_is_edited_back_and_forth_ends_as_it_was_written_last() {
     let lab = need!(lab());
