@@ -55,6 +55,12 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
+/// How many columns the terminal has that standard output goes to; `None` where it goes to none.
+pub fn columns() -> Option<usize> {
+    let (terminal_size::Width(width), _) = terminal_size::terminal_size()?;
+    io::stdout().is_terminal().then_some(width.into())
+}
+
 /// A table without any lines, in which no word is ever broken: a pipe gets all of it, and for a narrow terminal
 /// [`leave_out`] hides columns. The columns `numbers` are aligned to the right.
 ///
@@ -69,9 +75,7 @@ pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize]) -
     table.load_style(presets::NOTHING).set_header(header.into_iter().collect::<Vec<_>>());
     // Any other arrangement gives a column that has no room left the width of a letter, and shows its words in letters.
     table.set_content_arrangement(ContentArrangement::Disabled);
-    if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size()
-        && io::stdout().is_terminal()
-    {
+    if let Some(width) = columns().and_then(|width| u16::try_from(width).ok()) {
         table.set_width(width);
     }
     for (at, column) in table.column_iter_mut().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::arp::container_options;
 use crate::{events, of_kind};
@@ -152,7 +152,8 @@ fn json_has_every_pair() {
     pairs.sort_unstable();
     assert_eq!(pairs, [("db", "gateway"), ("db", "web"), ("web", "db"), ("web", "gateway")]);
     assert!(replies.iter().all(|reply| reply["rtt_us"].as_f64().unwrap() > 0.0), "{heard:#?}");
-    let summary = heard.last().unwrap();
+    let (summary, verdict) = (of_kind(&heard, "summary")[0], heard.last().unwrap());
+    assert_eq!((&verdict["event"], &verdict["cause"]), (&"verdict".into(), &Value::Null), "{verdict}");
     assert_eq!((&summary["pairs"], &summary["lost"]), (&2.into(), &0.into()), "{summary}");
 }
 
@@ -167,7 +168,7 @@ fn nobody_knows_more_neighbours_than_before() {
     scene
         .matrix(&["-W", "0.5"])
         .fails_with(1)
-        .stdout_has("a -> b 198.18.1.3: packets go to 02:00:00:00:00:99, but ");
+        .stdout_has("a -> b 198.18.1.3: no answer: packets went to the MAC 02:00:00:00:00:99, as a permanent neighbour entry says, but ");
     assert!(first.ip("neighbour show 198.18.1.3").stdout.contains("02:00:00:00:00:99 PERMANENT"));
     for container in &scene.containers[1..] {
         assert_eq!(container.ip("neighbour show to 198.18.1.0/24").stdout, "", "{}", container.name);

@@ -136,7 +136,9 @@ fn silence_is_told_from_a_neighbour_that_is_not_there() {
     cable.db_input("tcp dport 80 drop");
     let ran = cable.ping("tcp:198.18.0.2:80 -c1 -W0.3").fails_with(1);
     let ran = ran.stdout_has("no answer from 198.18.0.2:80 within 0.3 s: tcp_seq=1\n");
-    ran.stderr_has("no answer, although 198.18.0.2 listens there: a firewall drops packets");
+    ran.stderr_has(
+        "no answer, although 198.18.0.2 listens there and received the probe: a firewall there drops packets",
+    );
     let said = cable.verdict("tcp:198.18.0.99:80 -c1 -W5", 1);
     assert_eq!(said["cause"], "neighbour-silent", "{said}");
     cable.web.ip("route add blackhole 198.18.3.0/24");
@@ -306,15 +308,17 @@ fn a_matrix_of_a_port_tells_which_container_does_not_listen() {
         scene.containers[..2].iter().map(|container| tcp_server(&scene.lab, container, "::", 80)).collect();
     let ran = scene.matrix(&["--tcp", "80"]).fails_with(1);
     let ran =
-        ran.stdout_has("db -> web 198.18.1.4: refused (a TCP reset): nobody listens on tcp port 80 there\n");
+        ran.stdout_has("db -> web 198.18.1.4: refused (a TCP reset): nobody listens on tcp port 80 at web\n");
     ran.stdout_has("\n3 containers: 4 of 6 pairs reached, 0 of 0 gateways, ");
     let heard = events(&scene.matrix(&["--tcp", "80", "--json", "-4"]).fails_with(1));
     let causes: Vec<&Value> = of_kind(&heard, "error").iter().map(|error| &error["cause"]).collect();
     assert_eq!(causes, ["nobody-listens", "nobody-listens"], "{heard:#?}");
     scene.matrix(&["[dm]*", "--tcp", "80"]).ok();
     let ran = scene.matrix(&["[dm]*", "-4", "--udp", "80"]).fails_with(1);
-    ran.stdout_has("refused (ICMP: Destination Port Unreachable): nobody listens on udp port 80 there\n");
+    ran.stdout_has(
+        "refused (ICMP of 198.18.1.3: destination port unreachable): nobody listens on udp port 80 at mail\n",
+    );
     scene.lab.shell("ip link set port3 nomaster").run().ok();
     let ran = scene.matrix(&["[dm]*", "-4", "--tcp", "80", "-W", "0.5"]).fails_with(1);
-    ran.stdout_has("db -> mail 198.18.1.3: does not answer ARP\n");
+    ran.stdout_has("db -> mail 198.18.1.3: no answer: 198.18.1.3 does not answer ARP on eth0\n");
 }

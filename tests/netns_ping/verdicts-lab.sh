@@ -32,4 +32,37 @@ END
 cat >/run/nohost <<'END'
 ip link del ha; ip link del hb
 END
+# serve NETNS KIND ADDRESS PORT: a server of KIND: tcp, full (with as many connections as may wait), udp, mute (it answers nothing).
+cat >/run/serve.pl <<'END'
+use Socket qw(:all);
+my ($kind, $address, $port) = @ARGV;
+my $v6 = $address =~ /:/;
+my $at = sub { $v6 ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $_[0])) : pack_sockaddr_in($port, inet_aton($_[0])) };
+my $stream = $kind eq "tcp" || $kind eq "full";
+socket(S, $v6 ? PF_INET6 : PF_INET, $stream ? SOCK_STREAM : SOCK_DGRAM, 0) or die $!;
+setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
+bind(S, $at->($address)) or die $!;
+listen(S, $kind eq "full" ? 0 : 64) or die $! if $stream;
+if ($kind eq "full") { socket(C, PF_INET, SOCK_STREAM, 0); connect(C, $at->("127.0.0.1")) or die $!; }
+open(R, ">", "/run/ready"); close R;
+if ($stream) { sleep 999 }
+while (my $peer = recv(S, my $data, 999, 0)) { send(S, $data, 0, $peer) if $kind eq "udp" }
+END
+cat >/run/serve <<'END'
+rm -f /run/ready
+ip netns exec $1 perl /run/serve.pl $2 $3 $4 & echo $! >>/run/served
+for i in $(seq 200); do [ -e /run/ready ] && break; sleep .05; done
+END
+cat >/run/unserve <<'END'
+kill -CONT $(cat /run/served); kill -KILL $(cat /run/served); rm -f /run/served
+END
+# bridge: bb of the host, with a (10.9.5.2) and b (10.9.5.3) on it.
+cat >/run/bridge <<'END'
+ip link add bb type bridge; ip link set bb up
+ip link add pa master bb up type veth peer name ab netns a; ip link add pb master bb up type veth peer name ba netns b
+ip -n a addr add 10.9.5.2/24 dev ab; ip -n b addr add 10.9.5.3/24 dev ba; ip -n a link set ab up; ip -n b link set ba up
+END
+cat >/run/nobridge <<'END'
+ip link del pa; ip link del pb; ip link del bb
+END
 sleep 1

@@ -7,6 +7,7 @@ use support::tools;
 
 use crate::arp::container_options;
 use crate::cable;
+use crate::matrix::Scene;
 
 const WIDTHS: [usize; 2] = [80, 40];
 
@@ -48,6 +49,26 @@ fn what_is_printed_fits_a_terminal() {
         let screen = need!(show(|program| cable.lab.command(program), columns, &line));
         assert!(!screen.lines.is_empty(), "{words}");
         assert!(screen.wrapped.is_empty(), "{words} at {columns}: {:#?}", screen.wrapped);
+    }
+}
+
+#[test]
+fn a_matrix_fits_a_terminal_and_all_of_it_is_there() {
+    let names: Vec<String> = (0..9).map(|number| format!("container-{number}")).collect();
+    let scene = need!(Scene::new(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    for columns in [132, 80, 40] {
+        let line = format!("{} --engine-timeout 30s --matrix", tools::tool("netns-ping"));
+        let screen = need!(show(|program| scene.lab.command(program), columns, &line));
+        let is_row = |line: &&String| {
+            let mut words = line.split_whitespace().skip(1);
+            words.next().is_some_and(|word| word.starts_with("container") && word != "containers:")
+        };
+        let rows = screen.lines.iter().filter(is_row);
+        assert_eq!(rows.count(), 9, "{columns}: {screen:#?}");
+        // The summary is a sentence.
+        let broken: Vec<_> =
+            screen.wrapped.iter().filter(|line| !line.starts_with("9 containers: ")).collect();
+        assert!(broken.is_empty(), "{columns}: {screen:#?}");
     }
 }
 

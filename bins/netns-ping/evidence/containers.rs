@@ -4,7 +4,7 @@ use common::cli::FindSession;
 use common::diagnose::{DestState, TargetState};
 use common::netlink::{NetlinkError, Socket};
 use common::netns::Home;
-use common::target::Target;
+use common::target::{Mac, Target};
 
 use crate::network::netns::TargetNetns;
 use crate::request::ProbeEndpoints;
@@ -44,6 +44,14 @@ pub(super) fn dest_state(to: &Destination) -> DestState {
         Some(fix) => DestState::Frozen { name, fix: fix.clone() },
         None => DestState::Fine,
     }
+}
+
+/// The MAC addresses of its links.
+pub(super) fn dest_macs(to: &Destination) -> Option<Vec<Mac>> {
+    let dest = to.container.as_ref()?;
+    let read = || Socket::open()?.links();
+    let links = Home::current().ok()?.inside(&dest.netns, read).ok()?.ok()?;
+    Some(links.iter().filter(|link| !link.is_loopback()).filter_map(|link| link.mac).collect())
 }
 
 /// `None` where the address is on a link that is up, or nobody can look.

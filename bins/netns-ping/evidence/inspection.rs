@@ -4,6 +4,8 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use common::packet::icmp::EchoOptions;
+use common::packet::port::PortOptions;
+use common::target::DestPort;
 
 use crate::network::netns::TargetNetns;
 use crate::request::ProbeEndpoints;
@@ -32,6 +34,19 @@ pub struct EchoSpec {
     pub options: EchoOptions,
     /// Bytes of data.
     pub payload_bytes: usize,
+    /// How long an answer is waited for.
+    pub timeout: Duration,
+}
+
+/// How a probe of a port was sent.
+#[derive(Debug, Clone)]
+pub struct PortSpec {
+    /// The port.
+    pub port: DestPort,
+    /// What a datagram holds.
+    pub payload: Vec<u8>,
+    /// Options of its socket.
+    pub options: PortOptions,
     /// How long an answer is waited for.
     pub timeout: Duration,
 }

@@ -6,6 +6,7 @@ mod containers;
 mod inspection;
 mod own;
 mod peer;
+mod port_watch;
 mod sizes;
 mod watch;
 
@@ -16,9 +17,9 @@ use common::netlink::{Neighbour, NetlinkError, Socket};
 use nix::errno::Errno;
 use nix::libc;
 
-use crate::resolve::destination::Destination;
+use crate::resolve::destination::{AddressSource, Destination};
 use inspection::SMALL_BYTES;
-pub use inspection::{EchoSpec, Inspection};
+pub use inspection::{EchoSpec, Inspection, PortSpec};
 use watch::Watch;
 
 /// A repeated probe is waited for no longer than that.
@@ -29,6 +30,10 @@ impl Inspection<'_> {
         let target = self.inside.target.to_string();
         let mut evidence = Evidence::new(&self.inside.name, &target, to.address, to.route, &to.link);
         evidence.neighbour_before = before;
+        evidence.dest_name.clone_from(&to.name);
+        if let AddressSource::Container(target) = &to.known {
+            evidence.dest_target = Some(target.clone());
+        }
         evidence.is_bound_to_link = self.net.origin.link.is_some();
         if let Ok(mut socket) = self.inside.open(Socket::open) {
             evidence.links = socket.links().ok();
@@ -41,6 +46,7 @@ impl Inspection<'_> {
         own::read(self.inside, to.address.is_ipv4(), &mut evidence);
         evidence.target_state = containers::target_state(self.inside, self.endpoints);
         evidence.dest_state = containers::dest_state(to);
+        evidence.dest_macs = containers::dest_macs(to);
         let has_no_carrier = evidence.link().is_some_and(|link| link.is_set_up() && !link.has_carrier());
         if has_no_carrier {
             evidence.peer = evidence.link().cloned().and_then(|link| peer::of(self.inside, &link));
@@ -71,8 +77,27 @@ impl Inspection<'_> {
         }
         (evidence.again, evidence.small, evidence.host) = (again, small, host);
         // What was asked now may have changed it.
-        evidence.neighbours =
-            self.inside.open(Socket::open).ok().and_then(|mut socket| socket.neighbours().ok());
+        evidence.neighbours = self.neighbours();
+    }
+
+    fn neighbours(&self) -> Option<Vec<Neighbour>> {
+        self.inside.open(Socket::open).ok().and_then(|mut socket| socket.neighbours().ok())
+    }
+
+    /// What comes of ARP and of another probe of a port, watched here, on the host, and where DEST's address is.
+    pub fn look_at_port(&self, evidence: &mut Evidence, to: &Destination, spec: &PortSpec) {
+        let is_refused = evidence.refused > 0;
+        if !is_refused {
+            if is_explained(evidence) {
+                return;
+            }
+            evidence.asked = self.ask(evidence);
+            if evidence.asked == NeighbourAnswer::Silent {
+                return;
+            }
+        }
+        port_watch::watch(self, evidence, to, spec);
+        evidence.neighbours = self.neighbours();
     }
 
     /// Whether somebody answers for the next hop.

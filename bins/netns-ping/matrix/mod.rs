@@ -1,6 +1,7 @@
 //! Every running container to every other one on a network that both are on, and to its gateway: in one process, a socket
 //! in each network.
 
+mod ask;
 mod engines;
 mod expected;
 mod network;
@@ -12,6 +13,7 @@ mod report;
 mod table;
 mod task;
 
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use common::each::{self, Chosen, Pattern};
@@ -24,6 +26,7 @@ use common::probe::{self, Ended, ProbeSignals};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::network::netns::TargetNetns;
+use crate::report::verdict as verdict_event;
 use crate::request::MatrixRequest;
 use crate::tool::TOOL;
 use engines::EngineWords;
@@ -34,6 +37,10 @@ use task::MatrixTask;
 
 /// Of all containers, or of those that the pattern fits.
 pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
+    verdict_event::of_failure(request.json, "*", ["*".to_owned()], ping_all(request))
+}
+
+fn ping_all(request: &MatrixRequest) -> Result<Status, Failure> {
     let began = Instant::now();
     let word = request.pattern.as_deref().unwrap_or("*");
     let pattern: Pattern = word.parse().map_err(|error| Failure::failed(quotable(word), error))?;
@@ -90,7 +97,7 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
         }
     };
     let is_whole = ended == Ended::Done;
-    reason::explain(&nodes, &mut pairs, request.port.as_ref().map(|(port, _)| *port))?;
+    reason::explain(&mut nodes, &mut pairs, request, signals.as_fd())?;
     report::end(&nodes, &pairs, strays, began.elapsed(), request)?;
     let is_failing = pairs.iter().any(Pair::is_lost) || nodes.iter().any(|node| !node.faults.is_empty());
     Ok(match (is_failing, is_whole && all_were_asked && words.all_were_told) {

@@ -7,10 +7,10 @@ use common::each::Chosen;
 use common::engine::{Container, ContainerState};
 use common::failure::Failure;
 use common::namespace::NamespaceKind;
-use common::netlink::{NetlinkError, Socket};
+use common::netlink::{Neighbour, NetlinkError, Socket};
 use common::packet::IpFamily;
 use common::packet::icmp::{EchoOptions, EchoSocket, EchoSocketError, TOKEN_BYTES};
-use common::target::{Mac, Target};
+use common::target::Target;
 
 use super::expected::{ExpectedNetwork, FaultKind, NetworkFault};
 use super::network::Network;
@@ -38,7 +38,7 @@ pub struct Node {
     pub inside: TargetNetns,
     netlink: Socket,
     /// The neighbours that it knew before we asked.
-    known: HashMap<(u32, IpAddr), Option<Mac>>,
+    known: HashMap<(u32, IpAddr), Neighbour>,
 }
 
 /// Holds the network of a container.
@@ -65,7 +65,7 @@ impl Node {
             Ok((network, netlink.neighbours()?))
         };
         let (network, neighbours) = read(&mut netlink)?;
-        let known = neighbours.into_iter().map(|known| ((known.index, known.address), known.mac)).collect();
+        let known = neighbours.into_iter().map(|known| ((known.index, known.address), known)).collect();
         let Chosen { name, also, .. } = chosen;
         let (faults, sockets) = (Vec::new(), Vec::new());
         let (has_word, expected) = (expected.is_some(), expected.unwrap_or_default());
@@ -120,9 +120,9 @@ impl Node {
         }
     }
 
-    /// The MAC that its kernel has sent packets for this neighbour to since before we asked.
-    pub fn known_mac(&self, index: u32, address: IpAddr) -> Option<Mac> {
-        self.known.get(&(index, address)).copied().flatten()
+    /// What its kernel knew of this neighbour before we asked.
+    pub fn known(&self, index: u32, address: IpAddr) -> Option<Neighbour> {
+        self.known.get(&(index, address)).copied()
     }
 
     /// The names of those that are frozen, of the containers that share it.
@@ -143,7 +143,7 @@ impl Node {
 }
 
 /// As long as ping(8)'s, for what is filtered by length.
-const PAYLOAD_BYTES: usize = 56;
+pub const PAYLOAD_BYTES: usize = 56;
 
 fn not_opened(inside: &TargetNetns, error: &EchoSocketError) -> Failure {
     let failure = Failure::failed(&inside.name, error);

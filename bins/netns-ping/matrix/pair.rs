@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::diagnose::Cause;
+use common::diagnose::{Cause, Verdict};
 use common::packet::IpFamily;
+use common::packet::icmp::IcmpError;
 use nix::errno::Errno;
 
 use super::expected::{ExpectedNetwork, FaultKind, NetworkFault, expected_gateways};
@@ -31,8 +32,10 @@ pub struct Pair {
     /// The engine's name for the network that it is on, where an engine says that both are on it.
     pub network: Option<String>,
     pub outcome: Option<PairOutcome>,
+    /// The ICMP error that came for it.
+    pub icmp_error: Option<IcmpError>,
     /// Why it failed.
-    pub why: Option<PairFailure>,
+    pub why: Option<Verdict>,
     pub tries: u32,
 }
 
@@ -45,34 +48,27 @@ pub enum PairOutcome {
     Lost,
     /// A port: it was refused.
     Refused,
+    /// Another host reports an error, or refuses.
+    Reported,
     /// None, and the kernel says why it was not even sent.
     NotSent(Errno),
     /// Nothing was sent: one of the two is not on the network as its engine set it up.
     Broken,
 }
 
-/// Why a ping failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PairFailure {
-    /// What it is.
-    pub cause: Cause,
-    /// The same as a clause: `at db: eth0 is down`.
-    pub says: String,
-}
-
 impl Pair {
     fn new(from: usize, to: PairEnd, address: IpAddr, index: u32) -> Self {
-        Pair { from, to, address, index, network: None, outcome: None, why: None, tries: 0 }
+        Pair { from, to, address, index, network: None, outcome: None, icmp_error: None, why: None, tries: 0 }
     }
 
-    fn broken(self, why: PairFailure) -> Self {
+    fn broken(self, why: Verdict) -> Self {
         Pair { outcome: Some(PairOutcome::Broken), why: Some(why), ..self }
     }
 
     /// Whether it is known that no answer comes.
     pub fn is_lost(&self) -> bool {
-        use PairOutcome::{Broken, Lost, NotSent, Refused};
-        matches!(self.outcome, Some(Lost | Refused | NotSent(_) | Broken))
+        use PairOutcome::{Broken, Lost, NotSent, Refused, Reported};
+        matches!(self.outcome, Some(Lost | Refused | Reported | NotSent(_) | Broken))
     }
 
     /// Whether an answer came.
@@ -163,14 +159,15 @@ fn both_on<'a>(
     here.iter().filter_map(|ours| Some((ours, there.iter().find(|theirs| theirs.key() == ours.key())?)))
 }
 
-fn own_failure(fault: &NetworkFault) -> PairFailure {
-    PairFailure { cause: fault.kind.cause(), says: fault.says.clone() }
+fn own_failure(fault: &NetworkFault) -> Verdict {
+    Verdict { fix: fault.fix.clone(), ..Verdict::of(fault.kind.cause(), fault.says.clone()) }
 }
 
-fn their_failure(fault: &NetworkFault, name: &str) -> PairFailure {
+fn their_failure(fault: &NetworkFault, name: &str) -> Verdict {
     let cause = match fault.kind {
         FaultKind::LinkGone | FaultKind::LinkDown | FaultKind::NoCarrier => Cause::DestLinkDown,
         FaultKind::AddressGone | FaultKind::NoDefaultRoute => Cause::DestAddressGone,
     };
-    PairFailure { cause, says: format!("at {}: {}", common::output::one_line(name), fault.says) }
+    let text = format!("at {}: {}", common::output::one_line(name), fault.says);
+    Verdict { fix: fault.fix.clone(), ..Verdict::of(cause, text) }
 }

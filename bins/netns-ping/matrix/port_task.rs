@@ -4,18 +4,15 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use common::diagnose::Cause;
 use common::failure::Failure;
-use common::netlink::listening;
-use common::packet::IpFamily;
-use common::packet::icmp::describe;
+use common::packet::icmp::IcmpError;
 use common::packet::port::{PortAnswer, PortOptions, PortSocket};
 use common::probe::ProbeTask;
 use common::target::{DestPort, Transport};
 use nix::errno::Errno;
 
 use super::node::Node;
-use super::pair::{Pair, PairEnd, PairFailure, PairOutcome};
+use super::pair::{Pair, PairOutcome};
 use super::task::socket_address;
 
 /// Each has a descriptor, and two entries in the host's table of neighbours.
@@ -73,8 +70,8 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> PortMatrixTask<'a, 
     }
 
     /// Notes it, and has both ends forget each other.
-    fn over(&mut self, at: usize, outcome: PairOutcome, why: Option<PairFailure>) -> Result<(), Failure> {
-        (self.pairs[at].outcome, self.pairs[at].why) = (Some(outcome), why);
+    fn over(&mut self, at: usize, outcome: PairOutcome, error: Option<IcmpError>) -> Result<(), Failure> {
+        (self.pairs[at].outcome, self.pairs[at].icmp_error) = (Some(outcome), error);
         super::task::forget_each_other(self.nodes, &self.pairs[at]);
         (self.each)(self.nodes, &self.pairs[at])
     }
@@ -84,59 +81,28 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> PortMatrixTask<'a, 
         let (pair, passed) = (*pair, sent.elapsed());
         let Some(answer) = socket.answer() else { return Ok(()) };
         drop(self.open.remove(nth));
-        let (outcome, why) = match answer {
+        let (outcome, error) = match answer {
             PortAnswer::Connected { round_trip, .. } => {
                 let measured = round_trip.filter(|measured| *measured <= passed);
                 (PairOutcome::Reached(measured.unwrap_or(passed)), None)
             }
             PortAnswer::Datagram { .. } => (PairOutcome::Reached(passed), None),
-            PortAnswer::Reset => (PairOutcome::Refused, Some(self.refused(pair, "a TCP reset"))),
+            PortAnswer::Reset => (PairOutcome::Refused, None),
             PortAnswer::Error(error) => {
-                let Pair { address, .. } = self.pairs[pair];
-                let words = describe(IpFamily::of(address), error.kind, error.code, error.info);
+                let Pair { address, from, .. } = self.pairs[pair];
                 let is_port =
                     matches!((address.is_ipv4(), error.kind, error.code), (true, 3, 3) | (false, 1, 4));
-                let why = match error.by {
-                    Some(by) if by == address && is_port => self.refused(pair, &format!("ICMP: {words}")),
+                let outcome = match error.by {
+                    Some(by) if by == address && is_port => PairOutcome::Refused,
                     // Our own kernel's: who does not answer ARP is found out.
-                    Some(by) if self.nodes[self.pairs[pair].from].network.link_of(by).is_none() => {
-                        let is_prohibited = words.contains("rohibited") || words.contains("filtered");
-                        let cause =
-                            if is_prohibited { Cause::IcmpProhibited } else { Cause::IcmpUnreachable };
-                        PairFailure { cause, says: format!("{by} reports: {words}") }
-                    }
-                    _ => return self.over(pair, PairOutcome::Lost, None),
+                    Some(by) if self.nodes[from].network.link_of(by).is_none() => PairOutcome::Reported,
+                    _ => PairOutcome::Lost,
                 };
-                (PairOutcome::Refused, Some(why))
+                (outcome, Some(error))
             }
             PortAnswer::Failed(errno) => (PairOutcome::NotSent(errno), None),
         };
-        self.over(pair, outcome, why)
-    }
-
-    /// What the sockets at the other end prove about a refusal.
-    fn refused(&self, pair: usize, how: &str) -> PairFailure {
-        let Pair { to, address, .. } = self.pairs[pair];
-        let DestPort { transport, number } = self.port;
-        let there = match to {
-            PairEnd::Node(to) => self.nodes[to].inside.open(|| listening(transport, number)).ok(),
-            PairEnd::Gateway => None,
-        };
-        let (cause, why) = match there.as_deref() {
-            None => (Cause::PortRefused, String::new()),
-            Some([]) => {
-                (Cause::NobodyListens, format!(": nobody listens on {transport} port {number} there"))
-            }
-            Some(all) if all.iter().any(|one| one.has(address)) => (
-                Cause::RefusedOnTheWay,
-                ", although a program listens there: a firewall on the way or there".to_owned(),
-            ),
-            Some(all) if all.iter().all(|one| one.address.ip().is_loopback()) => {
-                (Cause::ListensOnLoopbackOnly, format!(": it listens on {} only", all[0].address.ip()))
-            }
-            Some(all) => (Cause::ListensElsewhere, format!(": it listens on {} only", all[0].address.ip())),
-        };
-        PairFailure { cause, says: format!("refused ({how}){why}") }
+        self.over(pair, outcome, error)
     }
 }
 
@@ -168,10 +134,4 @@ impl<Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> ProbeTask for PortMatri
     }
 
     fn status(&self) {}
-}
-
-/// For messages: `tcp port 5432`.
-pub fn in_words(port: DestPort) -> String {
-    let DestPort { transport, number } = port;
-    format!("{transport} port {number}")
 }

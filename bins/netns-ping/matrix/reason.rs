@@ -1,44 +1,60 @@
-//! Why pings were not answered: who answers ARP, or neighbour solicitation, for the address now. It is asked here and now, and
-//! no kernel's table believed; and so that no neighbour learns anything from it.
+//! Why pairs failed, as the judge of `common::diagnose` says: of all by what is known anyway, and as long as there is time also
+//! by another probe that is watched.
 
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use common::diagnose::Cause;
+use common::diagnose::{Cause, Evidence, NeighbourAnswer, ProbeKind, Verdict, judge};
 use common::failure::Failure;
+use common::netlink::RouteLookup;
 use common::output::one_line;
-use common::packet::neighbour::{ClaimKind, Listen, NeighbourSocket, ProbeSender};
-use common::packet::{IpFamily, wait_for};
-use common::target::{DestPort, Mac, Transport};
+use common::packet::port::PortOptions;
 
-use super::node::Node;
-use super::pair::{Pair, PairEnd, PairFailure, PairOutcome};
-use super::port_task::in_words;
+use super::ask::{NeighbourClaims, is_on_link};
+use super::node::{Node, PAYLOAD_BYTES};
+use super::pair::{Pair, PairEnd, PairOutcome};
+use super::task::forget_each_other;
+use crate::evidence::{EchoSpec, Inspection, PortSpec};
+use crate::request::{MatrixRequest, ProbeEndpoints};
+use crate::resolve::ContainerRoutes;
+use crate::resolve::destination::{AddressSource, Destination};
 
-/// How often each is asked for, and how long an answer is waited for each time. A host on this machine answers within tens
-/// of microseconds.
-const TRIES: u32 = 2;
-const WAIT: Duration = Duration::from_millis(150);
+/// Pairs are looked at closely until so much time has passed: thousands may have failed, most for one reason.
+const CLOSE_LOOKS: Duration = Duration::from_millis(400);
+/// How long an answer is waited for then.
+const WAIT: Duration = Duration::from_millis(300);
 
-/// A link from which neighbours are asked, and whether for IPv4.
-type LinkKey = (usize, u32, bool);
+/// What a closer look can make more exact.
+const VAGUE: [Cause; 6] = [
+    Cause::NoAnswer,
+    Cause::NoEcho,
+    Cause::BeyondRouter,
+    Cause::PortRefused,
+    Cause::PortSilent,
+    Cause::UdpUnanswered,
+];
 
 /// Says why, of each pair that was lost.
-pub fn explain(nodes: &[Node], pairs: &mut [Pair], port: Option<DestPort>) -> Result<(), Failure> {
-    let mut wanted: HashMap<LinkKey, HashSet<IpAddr>> = HashMap::new();
-    for pair in pairs.iter().filter(|pair| pair.outcome == Some(PairOutcome::Lost)) {
-        if is_on_link(&nodes[pair.from], pair) {
-            let key = (pair.from, pair.index, pair.address.is_ipv4());
-            wanted.entry(key).or_default().insert(pair.address);
-        }
-    }
-    let heard = ask(nodes, &wanted)?;
+pub fn explain(
+    nodes: &mut [Node],
+    pairs: &mut [Pair],
+    request: &MatrixRequest,
+    stop: BorrowedFd<'_>,
+) -> Result<(), Failure> {
+    let claims = NeighbourClaims::ask(nodes, pairs)?;
+    let began = Instant::now();
     for pair in pairs.iter_mut().filter(|pair| pair.is_lost() && pair.why.is_none()) {
-        let key = (pair.from, pair.index, pair.address.is_ipv4());
-        let claims = heard.get(&key).map(|heard| heard.get(&pair.address).map_or(&[][..], Vec::as_slice));
-        pair.why = Some(why(nodes, pair, claims, port));
+        let mut evidence = known(nodes, pair, request, claims.of(pair));
+        let mut verdict = judge(&evidence);
+        let is_vague = verdict.cause.is_some_and(|cause| VAGUE.contains(&cause));
+        if is_vague
+            && began.elapsed() < CLOSE_LOOKS
+            && look_closely(nodes, pair, request, &mut evidence, stop)
+        {
+            verdict = judge(&evidence);
+            forget_each_other(nodes, pair);
+        }
+        pair.why = Some(verdict);
     }
     // It may have ended long after it was found: then nothing else of it is a fault.
     let ended: Vec<bool> = nodes.iter().map(Node::has_ended).collect();
@@ -48,120 +64,112 @@ pub fn explain(nodes: &[Node], pairs: &mut [Pair], port: Option<DestPort>) -> Re
             _ => None,
         };
         if let Some((cause, who)) = to.or(ended[pair.from].then_some((Cause::TargetEnded, pair.from))) {
-            let says = format!("{} has ended meanwhile", one_line(&nodes[who].name));
-            pair.why = Some(PairFailure { cause, says });
+            let text = format!("{} has ended meanwhile", one_line(&nodes[who].name));
+            pair.why = Some(Verdict::of(cause, text));
         }
     }
     Ok(())
 }
 
-/// Whether it is asked for by ARP on the link, and not through a router.
-fn is_on_link(node: &Node, pair: &Pair) -> bool {
-    let is_near =
-        |(own, index): &(common::cidr::Cidr, u32)| *index == pair.index && own.contains(pair.address);
-    let has_mac = node.network.links.iter().any(|link| link.index == pair.index && link.mac.is_some());
-    has_mac && (pair.to == PairEnd::Gateway || node.network.own.iter().any(is_near))
+/// What is known of a pair without sending anything more.
+fn known(nodes: &[Node], pair: &Pair, request: &MatrixRequest, asked: NeighbourAnswer) -> Evidence {
+    let node = &nodes[pair.from];
+    let mut own = node
+        .network
+        .own
+        .iter()
+        .filter(|(own, index)| *index == pair.index && own.address().is_ipv4() == pair.address.is_ipv4());
+    let router = || node.network.gateways().into_iter().map(|(router, _)| router);
+    let gateway = match is_on_link(node, pair) {
+        true => None,
+        false => router().find(|router| router.is_ipv4() == pair.address.is_ipv4()),
+    };
+    let route = RouteLookup {
+        index: Some(pair.index).filter(|index| *index != 0),
+        gateway,
+        source: own.next().map(|(own, _)| own.address()),
+        is_local: false,
+        is_group: false,
+    };
+    let link = node.network.links.iter().find(|link| link.index == pair.index);
+    let link = link.map_or_else(String::new, |link| link.name.to_string_lossy().into_owned());
+    let target = node.inside.target.to_string();
+    let mut evidence = Evidence::new(&node.name, &target, pair.address, route, &link);
+    match pair.to {
+        PairEnd::Node(to) => {
+            evidence.dest_name.clone_from(&nodes[to].name);
+            evidence.dest_target = Some(nodes[to].inside.target.to_string());
+            let links = nodes[to].network.links.iter();
+            evidence.dest_macs = Some(links.filter_map(|link| link.mac).collect());
+        }
+        PairEnd::Gateway => "gateway".clone_into(&mut evidence.dest_name),
+    }
+    if let Some((port, _)) = request.port {
+        evidence.probe = ProbeKind::Port(port);
+    }
+    evidence.lost = pair.tries.max(1).into();
+    evidence.links = Some(node.network.links.clone());
+    evidence.addresses = Some(node.network.addresses.clone());
+    evidence.neighbour_before = node.known(pair.index, pair.address);
+    evidence.icmp_error = pair.icmp_error;
+    evidence.refused = u64::from(pair.outcome == Some(PairOutcome::Refused));
+    if let Some(PairOutcome::NotSent(errno)) = pair.outcome {
+        evidence.not_sent = Some((errno, None));
+    }
+    evidence.asked = asked;
+    evidence
 }
 
-fn why(nodes: &[Node], pair: &Pair, claims: Option<&[Mac]>, port: Option<DestPort>) -> PairFailure {
-    let is_gateway = pair.to == PairEnd::Gateway;
-    let what = port.map_or_else(|| "pings".to_owned(), |port| format!("on {}", in_words(port)));
-    let no_echo = match port.map(|port| port.transport) {
-        None => Cause::NoEcho,
-        Some(Transport::Tcp) => Cause::PortSilent,
-        Some(Transport::Udp) => Cause::UdpUnanswered,
-    };
-    let asking = if pair.address.is_ipv4() { "ARP" } else { "neighbour solicitation" };
-    let known = nodes[pair.from].known_mac(pair.index, pair.address);
-    let (cause, says) = match (&pair.outcome, claims) {
-        (Some(PairOutcome::NotSent(errno)), _) => (Cause::NotSent, format!("not sent: {}", errno.desc())),
-        (_, Some([_, ..])) if no_echo == Cause::UdpUnanswered => (
-            no_echo,
-            "no answer, which proves nothing for UDP: open without an answer to this, or filtered".to_owned(),
-        ),
-        (_, None) => (Cause::NoAnswer, "no answer".to_owned()),
-        (_, Some([])) if is_gateway => (Cause::RouterSilent, format!("does not answer {asking}")),
-        (_, Some([])) => (Cause::NeighbourSilent, format!("does not answer {asking}")),
-        (_, Some([mac, ..])) if known.is_some_and(|known| known != *mac) => {
-            let known = known.map_or_else(String::new, |known| known.to_string());
-            let says =
-                format!("packets go to {known}, but {mac} answers {asking} for it: a wrong neighbour entry");
-            (Cause::NeighbourWrongMac, says)
-        }
-        (_, Some([mac, ..])) => {
-            let is_theirs = match pair.to {
-                PairEnd::Node(to) => nodes[to].network.links.iter().any(|link| link.mac == Some(*mac)),
-                PairEnd::Gateway => true,
-            };
-            match is_theirs {
-                // The host answers for its bridge on a port that is off the bridge, too.
-                true if is_gateway => (no_echo, format!("answers {asking} ({mac}), but not {what}")),
-                true => (no_echo, format!("answers {asking} ({mac}), but not {what}: a firewall there?")),
-                false => (
-                    Cause::NeighbourWrongMac,
-                    format!("another host ({mac}) answers {asking} for it, but not {what}"),
-                ),
-            }
-        }
-    };
-    PairFailure { cause, says }
-}
-
-/// The MACs that answered for each address; without the right to ask, nothing of that link.
-fn ask(
+/// Another probe of that pair, watched; whether there was one.
+fn look_closely(
     nodes: &[Node],
-    wanted: &HashMap<LinkKey, HashSet<IpAddr>>,
-) -> Result<HashMap<LinkKey, HashMap<IpAddr, Vec<Mac>>>, Failure> {
-    let mut sockets = Vec::new();
-    for (key @ (from, index, is_v4), addresses) in wanted {
-        let node = &nodes[*from];
-        let mac = node.network.links.iter().find(|link| link.index == *index).and_then(|link| link.mac);
-        let Some(mac) = mac else { continue };
-        let family = if *is_v4 { IpFamily::V4 } else { IpFamily::V6 };
-        let opened = node.inside.open_to_ask(|| NeighbourSocket::open(*index, family, Listen::Claims));
-        let Ok(socket) = opened else { continue };
-        let sender = ProbeSender { mac, address: None };
-        let requests: Vec<_> = (0..).zip(addresses).map(|(at, to)| (at, sender.request(*to))).collect();
-        sockets.push((*key, mac, socket, requests));
-    }
-    let mut heard: HashMap<LinkKey, HashMap<IpAddr, Vec<Mac>>> =
-        sockets.iter().map(|(key, ..)| (*key, HashMap::new())).collect();
-    for _ in 0..TRIES {
-        for (.., socket, requests) in &mut sockets {
-            let mut rest = requests.as_slice();
-            // What the link's queue has no room for is asked for the next time.
-            while let Ok(sent @ 1..) = socket.send(rest) {
-                rest = &rest[sent..];
-            }
+    pair: &Pair,
+    request: &MatrixRequest,
+    evidence: &mut Evidence,
+    stop: BorrowedFd<'_>,
+) -> bool {
+    let inside = &nodes[pair.from].inside;
+    let endpoints = ProbeEndpoints {
+        target: inside.target.clone(),
+        dests: Vec::new(),
+        source: None,
+        mark: None,
+        families: request.families,
+        deadline: None,
+        find: request.find.session(),
+    };
+    let Ok(net) = ContainerRoutes::take(inside, &endpoints) else { return false };
+    let Some(to) = destination(&net, pair, evidence) else { return false };
+    let inspection = Inspection { inside, net: &net, endpoints: &endpoints, stop };
+    let looked = inspection.look(&to, evidence.neighbour_before);
+    *evidence = Evidence {
+        probe: evidence.probe,
+        dest_macs: evidence.dest_macs.take(),
+        lost: evidence.lost,
+        icmp_error: evidence.icmp_error,
+        refused: evidence.refused,
+        ..looked
+    };
+    match &request.port {
+        None => {
+            let spec = EchoSpec { payload_bytes: PAYLOAD_BYTES, timeout: WAIT, ..EchoSpec::default() };
+            inspection.look_closely(evidence, &to, &spec);
         }
-        let until = Instant::now() + WAIT;
-        loop {
-            for (key, own, socket, _) in &mut sockets {
-                let answers = heard.entry(*key).or_default();
-                let _ = socket.receive(|received| {
-                    let Ok(claim) = received.claim else { return };
-                    if claim.kind == ClaimKind::Has
-                        && claim.mac != *own
-                        && wanted[key].contains(&claim.address)
-                    {
-                        let macs = answers.entry(claim.address).or_default();
-                        if !macs.contains(&claim.mac) {
-                            macs.push(claim.mac);
-                        }
-                    }
-                });
-            }
-            let is_whole =
-                wanted.iter().all(|(key, all)| heard.get(key).is_none_or(|heard| heard.len() == all.len()));
-            if is_whole {
-                return Ok(heard);
-            }
-            if Instant::now() >= until {
-                break;
-            }
-            let fds = sockets.iter().map(|(_, _, socket, _)| socket.as_fd());
-            wait_for(fds, until).map_err(|errno| Failure::failed("poll", errno.desc()))?;
+        Some((port, payload)) => {
+            let (port, payload, options) = (*port, payload.clone(), PortOptions::default());
+            inspection.look_at_port(evidence, &to, &PortSpec { port, payload, options, timeout: WAIT });
         }
     }
-    Ok(heard)
+    true
+}
+
+fn destination(net: &ContainerRoutes, pair: &Pair, evidence: &Evidence) -> Option<Destination> {
+    let known = match &evidence.dest_target {
+        Some(target) => AddressSource::Container(target.clone()),
+        None => AddressSource::Gateway,
+    };
+    let route = net.route_to(pair.address, Some(pair.index).filter(|index| *index != 0)).ok()?;
+    let link = route.index.map_or_else(String::new, |index| net.link_name(index));
+    let (word, name) = (evidence.dest_name.clone(), evidence.dest_name.clone());
+    Some(Destination { word, name, address: pair.address, known, route, link, container: None })
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use common::diagnose::Cause;
+use common::diagnose::{Cause, Verdict};
 use common::failure::Failure;
 use common::hint::Hint;
-use common::output::one_line;
+use common::output::{self, one_line};
 use serde::Serialize;
 
 use super::node::Node;
@@ -15,6 +15,7 @@ use super::pair::{Pair, PairEnd, PairOutcome};
 use super::table::{Cell, table};
 use crate::report::event::{Event, EventKind, EventTime};
 use crate::report::micros;
+use crate::report::verdict as verdict_event;
 use crate::request::MatrixRequest;
 
 /// A longer list is not read; `--json` has all.
@@ -73,14 +74,15 @@ pub fn done(nodes: &[Node], pair: &Pair) -> Result<(), Failure> {
 fn pair_event(nodes: &[Node], pair: &Pair) -> Result<(), Failure> {
     let (event, rtt_us) = match &pair.outcome {
         Some(PairOutcome::Reached(took)) => (EventKind::Reply, Some(micros(*took))),
-        Some(PairOutcome::NotSent(_) | PairOutcome::Broken | PairOutcome::Refused) => {
-            (EventKind::Error, None)
-        }
+        Some(
+            PairOutcome::NotSent(_) | PairOutcome::Broken | PairOutcome::Refused | PairOutcome::Reported,
+        ) => (EventKind::Error, None),
         Some(PairOutcome::Lost) | None => (EventKind::Lost, None),
     };
     let to = if pair.to == PairEnd::Gateway { "gateway" } else { "container" };
     let (from, dest) = (nodes[pair.from].name.as_str(), name_of(nodes, pair));
-    let (cause, says) = pair.why.as_ref().map(|why| (why.cause, why.says.as_str())).unzip();
+    let why = pair.why.as_ref();
+    let (cause, says) = (why.and_then(|why| why.cause), why.map(Verdict::sentence));
     let what = PairEvent { to, network: pair.network.as_deref(), rtt_us, cause, says };
     Event { event, stamp: EventTime::now(), from, dest, address: Some(pair.address), what }.print()
 }
@@ -110,7 +112,8 @@ pub fn end(
     let mut lost: Vec<&Pair> = pings.iter().filter(|pair| pair.is_lost()).collect();
     lost.sort_by_key(|pair| pair.place());
     if request.json {
-        return end_of_events(nodes, &lost, summary);
+        let unfinished = pings.iter().filter(|pair| pair.outcome.is_none()).count();
+        return end_of_events(nodes, &lost, summary, unfinished);
     }
     let mut out = io::stdout();
     if !request.quiet {
@@ -131,7 +134,7 @@ pub fn end(
         }
         for pair in lost.iter().take(MOST_LOST) {
             let (from, to) = (one_line(&nodes[pair.from].name), one_line(name_of(nodes, pair)));
-            let why = pair.why.as_ref().map_or("lost", |why| why.says.as_str());
+            let why = pair.why.as_ref().map_or("lost", Verdict::sentence);
             writeln!(out, "{from} -> {to} {}: {why}", pair.address)?;
         }
         if lost.len() > MOST_LOST {
@@ -147,7 +150,12 @@ pub fn end(
     Ok(())
 }
 
-fn end_of_events(nodes: &[Node], lost: &[&Pair], summary: MatrixSummary) -> Result<(), Failure> {
+fn end_of_events(
+    nodes: &[Node],
+    lost: &[&Pair],
+    summary: MatrixSummary,
+    unfinished: usize,
+) -> Result<(), Failure> {
     for node in nodes {
         for fault in &node.faults {
             let what = FaultEvent {
@@ -162,7 +170,15 @@ fn end_of_events(nodes: &[Node], lost: &[&Pair], summary: MatrixSummary) -> Resu
     }
     lost.iter().try_for_each(|pair| pair_event(nodes, pair))?;
     let stamp = EventTime::now();
-    Event { event: EventKind::Summary, stamp, from: "*", dest: "*", address: None, what: summary }.print()
+    let verdict = match (verdict(nodes, lost, &summary), unfinished) {
+        (verdict, 1..) if verdict.cause.is_none() => Verdict::of(
+            Cause::NotDone,
+            format!("stopped: {unfinished} of {} probes were not over", summary.probes),
+        ),
+        (verdict, _) => verdict,
+    };
+    Event { event: EventKind::Summary, stamp, from: "*", dest: "*", address: None, what: summary }.print()?;
+    verdict_event::print("*", "*", None, &verdict)
 }
 
 type Places<'a> = HashMap<(usize, PairEnd), Vec<&'a Pair>>;
@@ -184,7 +200,49 @@ fn shown(nodes: &[Node], places: &Places<'_>) -> String {
         cells.collect()
     };
     let cells: Vec<Vec<Cell>> = (0..nodes.len()).map(row).collect();
-    table(&names, &gateways, &cells)
+    table(&names, &gateways, &cells, output::columns())
+}
+
+/// Of all pairs, and of what is not as engines set it up: `None` where nothing failed. The cause is that of most failures.
+fn verdict(nodes: &[Node], lost: &[&Pair], summary: &MatrixSummary) -> Verdict {
+    let faults = || nodes.iter().flat_map(|node| node.faults.iter().map(move |fault| (node, fault)));
+    let mut causes: Vec<(Cause, usize)> = Vec::new();
+    let of_pairs = lost.iter().filter_map(|pair| pair.why.as_ref()?.cause);
+    for cause in of_pairs.chain(faults().map(|(_, fault)| fault.kind.cause())) {
+        match causes.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, count)) => *count += 1,
+            None => causes.push((cause, 1)),
+        }
+    }
+    // Of as many the first: pairs stand before faults, in the order of the containers.
+    let Some((cause, _)) = causes.iter().rev().max_by_key(|(_, count)| *count).copied() else {
+        return Verdict::answered();
+    };
+    let first_pair =
+        lost.iter().find_map(|pair| Some((pair, pair.why.as_ref().filter(|why| why.cause == Some(cause))?)));
+    let first = match first_pair {
+        Some((pair, why)) => {
+            let (from, to) = (one_line(&nodes[pair.from].name), one_line(name_of(nodes, pair)));
+            format!("{from} -> {to}: {}", why.sentence())
+        }
+        None => faults()
+            .find(|(_, fault)| fault.kind.cause() == cause)
+            .map_or_else(String::new, |(node, fault)| format!("{}: {}", one_line(&node.name), fault.says)),
+    };
+    let text = match (summary.lost, summary.faults) {
+        (0, faults) => format!("{faults} faults, but every ping was answered; {first}"),
+        (lost, _) => format!("{lost} of {} probes failed; {first}", summary.probes),
+    };
+    let mut verdict = Verdict::of(cause, text);
+    for fix in faults()
+        .flat_map(|(_, fault)| &fault.fix)
+        .chain(lost.iter().filter_map(|pair| pair.why.as_ref()).flat_map(|why| &why.fix))
+    {
+        if !verdict.fix.contains(fix) {
+            verdict.fix.push(fix.clone());
+        }
+    }
+    verdict.advising(first_pair.and_then(|(_, why)| why.advice.clone()))
 }
 
 impl MatrixSummary {

@@ -1,4 +1,5 @@
-//! The matrix as a table that fits 80 columns: with times where there is room, else with a letter for each. Pure.
+//! The matrix as a table that fits the terminal, or 80 columns: with times where there is room, else with a letter for each.
+//! Pure.
 
 use std::time::Duration;
 
@@ -18,26 +19,46 @@ pub enum Cell {
     Itself,
 }
 
+/// Where there is no terminal.
 const COLUMNS: usize = 80;
-const NAME: usize = 20;
+/// Names are cut to so many letters, and to so many where there is less room.
+const NAMES: [usize; 2] = [20, 10];
 /// `0.040`, `1234.567` is rare; and a gap.
 const WIDE: usize = 8;
 
-/// A row for each container: its name, its gateway, all others. Empty where not even letters fit.
-pub fn table(names: &[String], gateways: &[Cell], cells: &[Vec<Cell>]) -> String {
-    let digits = names.len().to_string().len();
-    let name = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(4, NAME);
-    let before = digits + 1 + name + 2;
-    if before + WIDE * (1 + names.len()) <= COLUMNS {
-        return wide(names, gateways, cells, (digits, name));
-    }
-    if before + 4 + names.len() <= COLUMNS {
-        return narrow(names, gateways, cells, (digits, name));
-    }
-    String::new()
+/// The columns before those of the others.
+#[derive(Debug, Clone, Copy)]
+struct Margin {
+    digits: usize,
+    name: usize,
 }
 
-fn wide(names: &[String], gateways: &[Cell], cells: &[Vec<Cell>], (digits, name): (usize, usize)) -> String {
+/// A row for each container: its name, its gateway, all others. Where not even letters fit, a line says so.
+pub fn table(names: &[String], gateways: &[Cell], cells: &[Vec<Cell>], columns: Option<usize>) -> String {
+    let (columns, count) = (columns.unwrap_or(COLUMNS), names.len());
+    let digits = count.to_string().len();
+    let longest = names.iter().map(|name| one_line(name).chars().count()).max().unwrap_or(0);
+    let margin = |most| Margin { digits, name: longest.clamp(4, most) };
+    let before = |margin: Margin| margin.digits + 1 + margin.name + 2;
+    let mut text = String::new();
+    let fits = |most: &usize, others: usize| before(margin(*most)) + others <= columns;
+    if let Some(most) = NAMES.iter().find(|most| fits(most, WIDE * (1 + count))) {
+        text += &wide(names, gateways, cells, margin(*most));
+        text += "ms; lost; - no network in common\n";
+    } else if let Some(most) = NAMES.iter().find(|most| fits(most, 4 + count)) {
+        text += &narrow(names, gateways, cells, margin(*most));
+        text += "o reached  X lost\n- no network in common  . itself\n";
+    } else {
+        return format!("{count} containers: too many for a table\n");
+    }
+    if names.iter().any(|name| name.contains(" +")) {
+        text += "+1: and one that shares its network\n";
+    }
+    text
+}
+
+fn wide(names: &[String], gateways: &[Cell], cells: &[Vec<Cell>], margin: Margin) -> String {
+    let Margin { digits, name } = margin;
     let word = |cell: &Cell| match cell {
         Cell::Reached(took) => Ms(*took).to_string(),
         Cell::Lost => "lost".to_owned(),
@@ -50,17 +71,13 @@ fn wide(names: &[String], gateways: &[Cell], cells: &[Vec<Cell>], (digits, name)
     for (number, ((label, gateway), row)) in (1..).zip(names.iter().zip(gateways).zip(cells)) {
         let row: String =
             [gateway].into_iter().chain(row).map(|cell| format!("{:>WIDE$}", word(cell))).collect();
-        text += &format!("{number:digits$} {:name$}  {row}\n", short(label));
+        text += &format!("{number:digits$} {:name$}  {row}\n", short(label, name));
     }
-    text + "ms; lost; - no network in common\n"
+    text
 }
 
-fn narrow(
-    names: &[String],
-    gateways: &[Cell],
-    cells: &[Vec<Cell>],
-    (digits, name): (usize, usize),
-) -> String {
+fn narrow(names: &[String], gateways: &[Cell], cells: &[Vec<Cell>], margin: Margin) -> String {
+    let Margin { digits, name } = margin;
     let letter = |cell: &Cell| match cell {
         Cell::Reached(_) => 'o',
         Cell::Lost => 'X',
@@ -72,15 +89,15 @@ fn narrow(
     let mut text = format!("{:digits$} {:name$}  GW  {numbers}\n", "", "FROM");
     for (number, ((label, gateway), row)) in (1..).zip(names.iter().zip(gateways).zip(cells)) {
         let row: String = row.iter().map(letter).collect();
-        text += &format!("{number:digits$} {:name$}  {}   {row}\n", short(label), letter(gateway));
+        text += &format!("{number:digits$} {:name$}  {}   {row}\n", short(label, name), letter(gateway));
     }
-    text + "o reached  X lost  - no network in common  . itself\n"
+    text
 }
 
-fn short(name: &str) -> String {
+fn short(name: &str, most: usize) -> String {
     let name = one_line(name);
-    match name.char_indices().nth(NAME) {
-        Some(_) => name.chars().take(NAME - 1).chain(['…']).collect(),
+    match name.char_indices().nth(most) {
+        Some(_) => name.chars().take(most - 1).chain(['…']).collect(),
         None => name.into_owned(),
     }
 }
@@ -91,11 +108,11 @@ mod tests {
 
     const REACHED: Cell = Cell::Reached(Duration::from_micros(40));
 
-    fn of(count: usize) -> String {
+    fn of(count: usize, columns: usize) -> String {
         let names: Vec<String> = (0..count).map(|number| format!("container-{number}")).collect();
         let row = |from| (0..count).map(|to| if to == from { Cell::Itself } else { REACHED }).collect();
         let cells: Vec<Vec<Cell>> = (0..count).map(row).collect();
-        table(&names, &vec![REACHED; count], &cells)
+        table(&names, &vec![REACHED; count], &cells, Some(columns))
     }
 
     #[test]
@@ -107,7 +124,7 @@ mod tests {
             vec![Cell::Lost, Cell::Unknown, Cell::Itself],
         ];
         assert_eq!(
-            table(&names, &[REACHED, Cell::Lost, Cell::Nothing], &cells),
+            table(&names, &[REACHED, Cell::Lost, Cell::Nothing], &cells, None),
             "  FROM                   GATEWAY       1       2       3\n\
              1 web                      0.040       .   0.040    lost\n\
              2 db                        lost   0.040       .       -\n\
@@ -118,11 +135,29 @@ mod tests {
 
     #[test]
     fn fifty_have_letters_and_all_tables_fit() {
-        assert!(of(50).contains("1 container-0   o   .ooooo") || of(50).contains(" 1 container-0"));
-        for count in 0..100 {
-            let text = of(count);
-            assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{count}:\n{text}");
+        assert!(of(50, 80).contains(" 1 container-0   o   .ooooo"), "{}", of(50, 80));
+        for (columns, count) in
+            [80, 40, 132].iter().flat_map(|columns| (0..140).map(move |count| (*columns, count)))
+        {
+            let text = of(count, columns);
+            assert!(text.lines().all(|line| line.chars().count() <= columns), "{columns} {count}:\n{text}");
         }
-        assert_eq!(of(99), "");
+        assert_eq!(of(99, 80), "99 containers: too many for a table\n");
+    }
+
+    #[test]
+    fn forty_columns_have_shorter_names_and_letters() {
+        assert!(of(2, 40).contains("0.040"), "{}", of(2, 40));
+        assert!(of(4, 40).contains("1 container-0  o   .ooo\n"), "{}", of(4, 40));
+        let names = ["a-name-that-is-longer-than-others +1", "db"].map(str::to_owned);
+        let cells = [vec![Cell::Itself, REACHED], vec![REACHED, Cell::Itself]];
+        assert_eq!(
+            table(&names, &[REACHED, REACHED], &cells, Some(40)),
+            "  FROM         GATEWAY       1       2\n\
+             1 a-name-th…     0.040       .   0.040\n\
+             2 db             0.040   0.040       .\n\
+             ms; lost; - no network in common\n\
+             +1: and one that shares its network\n"
+        );
     }
 }

@@ -3,7 +3,6 @@
 mod report;
 mod session;
 mod task;
-mod there;
 mod verdict;
 
 use std::os::fd::AsFd;

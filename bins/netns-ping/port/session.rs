@@ -13,6 +13,7 @@ use common::probe::{ProbeState, Probes, SendTime};
 use common::target::{DestPort, Transport};
 use nix::errno::Errno;
 
+use crate::evidence::PortSpec;
 use crate::network::netns::TargetNetns;
 use crate::report::RoundTrips;
 use crate::request::{Payload, PortConfig, usual_payload};
@@ -140,6 +141,13 @@ impl PortSession {
     /// What its datagrams hold, for messages.
     pub fn payload(&self) -> &Payload {
         &self.payload
+    }
+
+    /// How its probes are sent, so that one can be sent again.
+    pub fn spec(&self) -> PortSpec {
+        let payload = self.payload.bytes(random().unwrap_or_default());
+        let timeout = if self.port.transport == Transport::Tcp { TCP_TIMEOUT } else { UDP_TIMEOUT };
+        PortSpec { port: self.port, payload, options: self.options.clone(), timeout }
     }
 
     fn timeout(&self, config: &PortConfig) -> Duration {

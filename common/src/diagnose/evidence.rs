@@ -32,6 +32,8 @@ pub struct Evidence {
     pub dest_name: String,
     /// The TARGET that means the destination, where it is a container.
     pub dest_target: Option<String>,
+    /// The MAC addresses of the destination's links, where it is a container of this host.
+    pub dest_macs: Option<Vec<Mac>>,
     /// How many probes were answered.
     pub answered: u64,
     /// How many were not, in time.
@@ -42,8 +44,8 @@ pub struct Evidence {
     pub icmp_error: Option<IcmpError>,
     /// How many probes a port refused: a TCP reset, or ICMP port unreachable of the destination itself.
     pub refused: u64,
-    /// All sockets that wait at the port in the network that has the address, at whatever address.
-    pub listening: Option<Vec<ListeningSocket>>,
+    /// What was seen of such a probe in the network of this host that has the destination's address.
+    pub there: Option<DestSight>,
     /// How many answers came with a wrong checksum, or without the data of the request.
     pub corrupted: u64,
     /// What the kernel knew of the next hop before anything was sent.
@@ -249,6 +251,18 @@ pub struct HostSight {
     pub has_ipsec: Option<bool>,
 }
 
+/// What was seen of a probe of a port in a network of this host that has the destination's address. Another host may have
+/// that address too: what is there counts only where the probe arrived.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DestSight {
+    /// Whether it arrived there, and was for the kernel there: not to be passed on, by NAT or otherwise.
+    pub has_arrived: bool,
+    /// Whether an answer to it left from there.
+    pub has_answered: bool,
+    /// All sockets that wait at the port there, at whatever address.
+    pub listening: Option<Vec<ListeningSocket>>,
+}
+
 impl Evidence {
     /// A probe from the container called `name`, of which nothing else is known.
     pub fn new(name: &str, target: &str, to: IpAddr, route: RouteLookup, link_name: &str) -> Self {
@@ -263,12 +277,13 @@ impl Evidence {
             is_bound_to_link: false,
             dest_name: to.to_string(),
             dest_target: None,
+            dest_macs: None,
             answered: 0,
             lost: 0,
             not_sent: None,
             icmp_error: None,
             refused: 0,
-            listening: None,
+            there: None,
             corrupted: 0,
             neighbour_before: None,
             neighbours: None,

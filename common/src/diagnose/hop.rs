@@ -79,6 +79,22 @@ pub(super) fn wrong_mac(evidence: &Evidence) -> Option<Verdict> {
     Some(Verdict::of(Cause::NeighbourWrongMac, text).fixed_by(evidence.inside(forget)))
 }
 
+/// Somebody else answers for a container of this host.
+pub(super) fn other_host(evidence: &Evidence) -> Option<Verdict> {
+    let (NeighbourAnswer::Answered(macs), None) = (&evidence.asked, evidence.route.gateway) else {
+        return None;
+    };
+    let own = evidence.dest_macs.as_ref().filter(|own| !macs.iter().any(|mac| own.contains(mac)))?;
+    let (link, arp, to, name) =
+        (evidence.link_word(), evidence.arp(), evidence.to, one_line(&evidence.dest_name));
+    let text = format!(
+        "no answer: {} answers {arp} for {to} on {link}, which is no MAC address of {name}: another host?",
+        listed(macs)
+    );
+    let verdict = Verdict::of(Cause::NeighbourOtherHost, text);
+    (!own.is_empty()).then(|| verdict.advising(hint!("netns-ping --arp {} {}", evidence.target, to)))
+}
+
 /// A smaller packet was answered.
 pub(super) fn size(evidence: &Evidence) -> Option<Verdict> {
     let ProbeKind::Echo { packet_bytes } = evidence.probe else { return None };
@@ -196,7 +212,7 @@ pub(super) fn last(evidence: &Evidence) -> Verdict {
 }
 
 /// What the host saw, which is between the container and DEST.
-fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<Verdict> {
+pub(super) fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<Verdict> {
     let first = |passage: Passage| host.seen.iter().find(|seen| seen.passage == passage);
     let link = |seen: &Seen| one_line(&seen.link).into_owned();
     let came = first(Passage::RequestIn)?;

@@ -12,13 +12,14 @@ type Step = fn(&Evidence) -> Option<Verdict>;
 const MEANWHILE: [Step; 5] = [ended, sending::refused, sending::link, sending::address, dest];
 
 /// What explains that nothing was answered, after that.
-const SILENCE: [Step; 10] = [
+const SILENCE: [Step; 11] = [
     corrupted,
     group,
     hop::reported,
     here::answer,
     here::local,
     hop::wrong_mac,
+    hop::other_host,
     hop::size,
     hop::answers_now,
     hop::silent_neighbour,
@@ -26,8 +27,18 @@ const SILENCE: [Step; 10] = [
 ];
 
 /// What explains that a port is not open, after that.
-const CLOSED: [Step; 5] =
-    [port::refused, hop::reported, hop::wrong_mac, hop::silent_neighbour, hop::own_kernel];
+const CLOSED: [Step; 10] = [
+    port::answers_now,
+    port::refused,
+    hop::reported,
+    here::answer,
+    hop::wrong_mac,
+    hop::other_host,
+    hop::silent_neighbour,
+    port::not_sent,
+    port::dropped_by_host,
+    hop::own_kernel,
+];
 
 /// Why a probe was not answered.
 pub fn judge(evidence: &Evidence) -> Verdict {
@@ -98,7 +109,7 @@ impl Verdict {
 
     /// DEST answers, and is paused.
     pub fn frozen(fix: Option<crate::hint::Hint>) -> Verdict {
-        let text = "the container is paused: its kernel answers pings, but its programs do not run";
+        let text = "the container is paused: its kernel answers, but its programs do not run";
         Verdict::of(Cause::Frozen, text).fixed_by(fix)
     }
 }

@@ -30,8 +30,8 @@ mod words;
 
 pub use cause::Cause;
 pub use evidence::{
-    Conntrack, DestState, Evidence, FilterHook, HostSight, NeighbourAnswer, Passage, ProbeKind, Seen,
-    SizeSearch, TargetState, Watched,
+    Conntrack, DestSight, DestState, Evidence, FilterHook, HostSight, NeighbourAnswer, Passage, ProbeKind,
+    Seen, SizeSearch, TargetState, Watched,
 };
 pub use judge::judge;
 pub use routes::{NoRoute, judge_no_route};

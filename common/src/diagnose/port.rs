@@ -2,14 +2,22 @@
 
 use std::net::IpAddr;
 
-use super::evidence::NeighbourAnswer;
+use super::evidence::{DestState, FilterHook, NeighbourAnswer};
 use super::words::in_words;
-use super::{Cause, Evidence, ProbeKind, Verdict};
+use super::{Cause, Evidence, ProbeKind, Verdict, here, hop};
 use crate::hint;
 use crate::hint::Hint;
 use crate::netlink::ListeningSocket;
 use crate::output::one_line;
 use crate::target::{DestPort, Transport};
+
+/// One that was sent afterwards was answered.
+pub(super) fn answers_now(evidence: &Evidence) -> Option<Verdict> {
+    evidence.again.as_ref().filter(|again| again.is_answered)?;
+    let before = if evidence.refused > 0 { "refused" } else { "no answer in time" };
+    let text = format!("{before}, but a probe that was sent afterwards was answered");
+    Some(Verdict::of(Cause::AnswersNow, text))
+}
 
 /// The port refuses.
 pub(super) fn refused(evidence: &Evidence) -> Option<Verdict> {
@@ -24,22 +32,56 @@ pub(super) fn refused(evidence: &Evidence) -> Option<Verdict> {
         (Transport::Tcp, None) => "a TCP reset".to_owned(),
         (Transport::Udp, None) => "ICMP".to_owned(),
     };
-    let (cause, text) = match (nobody(evidence, port), evidence.listening.is_some()) {
+    let name = one_line(&evidence.dest_name);
+    let (cause, text) = match (nobody(evidence, port), listening(evidence).is_some()) {
         (Some((cause, why)), _) => (cause, format!("refused ({how}): {why}")),
         (None, true) => {
-            let name = one_line(&evidence.dest_name);
             let why = format!("although {name} listens there: a firewall on the way or there");
             (Cause::RefusedOnTheWay, format!("refused ({how}), {why}"))
+        }
+        (None, false) if is_not_seen_there(evidence) => {
+            let why = format!("and the probe was not seen to arrive at {name}");
+            (Cause::PortRefused, format!("refused ({how}), {why}"))
         }
         (None, false) => (Cause::PortRefused, format!("refused ({how})")),
     };
     Some(Verdict::of(cause, text).advising(look_there(evidence, port)))
 }
 
+/// The kernel took it, the neighbour is there, and no link gave the packet away. Of a SYN that a rule drops on its way out
+/// connect(2) says nothing: it is sent again.
+pub(super) fn not_sent(evidence: &Evidence) -> Option<Verdict> {
+    let ProbeKind::Port(port) = evidence.probe else { return None };
+    let hooks = [FilterHook::Output, FilterHook::Postrouting];
+    let could_be_rule = port.transport == Transport::Tcp
+        && evidence.hooks.as_ref().is_none_or(|in_use| hooks.iter().any(|hook| in_use.contains(hook)));
+    let was_asked = evidence.neighbour().is_some();
+    let verdict = here::egress(evidence).filter(|_| was_asked || could_be_rule)?;
+    let is_refused_answer = verdict.cause == Some(Cause::AnswerDroppedHere) && was_asked;
+    if is_refused_answer || !could_be_rule {
+        return Some(verdict);
+    }
+    let link = evidence.link_word();
+    let text = format!(
+        "no answer: nothing left {link}: a rule of the output or postrouting hook, or tc, in here drops the packet"
+    );
+    Some(Verdict::of(Cause::NotSent, text).advising(evidence.inside(hint!("nft list ruleset"))))
+}
+
+/// The host saw it, and did not pass it on. Of what is for the host itself the sockets there tell more.
+pub(super) fn dropped_by_host(evidence: &Evidence) -> Option<Verdict> {
+    let host = evidence.host.as_ref().filter(|host| !host.is_dest)?;
+    hop::dropped_by_host(evidence, host)
+}
+
 /// Nothing comes back from it.
 pub(super) fn silent(evidence: &Evidence, port: DestPort) -> Verdict {
     let name = one_line(&evidence.dest_name);
     let waiting = at(evidence).next();
+    if let (Some(_), DestState::Frozen { name, fix }) = (waiting, &evidence.dest_state) {
+        let text = format!("no answer: {} is paused, and its programs do not run", one_line(name));
+        return Verdict::of(Cause::Frozen, text).fixed_by(fix.clone());
+    }
     let (cause, text) = match (port.transport, nobody(evidence, port), waiting) {
         (Transport::Tcp, _, Some(socket)) if socket.queued > socket.most_queued => {
             let (queued, most) = (socket.queued, socket.most_queued);
@@ -50,8 +92,12 @@ pub(super) fn silent(evidence: &Evidence, port: DestPort) -> Verdict {
             (cause, format!("no answer, not even a reset, and {why}: a firewall drops packets, too"))
         }
         (Transport::Tcp, None, Some(_)) => {
-            let what = format!("although {name} listens there: a firewall drops packets");
-            (Cause::PortSilent, format!("no answer, {what}"))
+            let has_answered = evidence.there.as_ref().is_some_and(|there| there.has_answered);
+            let what = match has_answered {
+                true => "and its answer was sent: it was lost on the way back",
+                false => "and received the probe: a firewall there drops packets",
+            };
+            (Cause::PortSilent, format!("no answer, although {name} listens there {what}"))
         }
         (Transport::Tcp, None, None) => (Cause::PortSilent, format!("no answer{}", beyond(evidence, port))),
         (Transport::Udp, Some((cause, why)), _) => (cause, format!("no answer, and {why}")),
@@ -67,19 +113,37 @@ pub(super) fn silent(evidence: &Evidence, port: DestPort) -> Verdict {
     Verdict::of(cause, text).advising(look_there(evidence, port))
 }
 
-/// What is known of the next hop, which is there.
+/// The sockets at the port where the destination's address is; `None` where the probe was not seen to arrive.
+fn listening(evidence: &Evidence) -> Option<&[ListeningSocket]> {
+    evidence.there.as_ref().filter(|there| there.has_arrived)?.listening.as_deref()
+}
+
+/// Whether DEST is a container of this host that the probe was not seen to arrive at.
+fn is_not_seen_there(evidence: &Evidence) -> bool {
+    evidence.dest_target.is_some() && evidence.there.as_ref().is_some_and(|there| !there.has_arrived)
+}
+
+/// What is known of the next hop, which is there, and of the destination.
 fn beyond(evidence: &Evidence, port: DestPort) -> String {
-    let NeighbourAnswer::Answered(_) = evidence.asked else { return String::new() };
-    let (hop, arp, number) = (evidence.next_hop(), evidence.arp(), port.number);
+    let name = one_line(&evidence.dest_name);
+    let lost = match is_not_seen_there(evidence) {
+        true => format!("the probe was not seen to arrive at {name}"),
+        false => format!("a firewall drops packets to or from port {}?", port.number),
+    };
+    let NeighbourAnswer::Answered(_) = evidence.asked else {
+        return if is_not_seen_there(evidence) { format!(": {lost}") } else { String::new() };
+    };
+    let (hop, arp) = (evidence.next_hop(), evidence.arp());
     match evidence.route.gateway {
+        Some(_) if is_not_seen_there(evidence) => format!(": the router {hop} answers {arp}, and {lost}"),
         Some(_) => format!(": the router {hop} answers {arp}, and nothing comes from beyond it"),
-        None => format!(": {hop} answers {arp}; a firewall drops packets to or from port {number}?"),
+        None => format!(": {hop} answers {arp}; {lost}"),
     }
 }
 
 /// `nobody listens on tcp port 5432 at db`, `db listens on 127.0.0.1 only`: what the sockets there prove.
 fn nobody(evidence: &Evidence, DestPort { transport, number }: DestPort) -> Option<(Cause, String)> {
-    let listening = evidence.listening.as_ref()?;
+    let listening = listening(evidence)?;
     if at(evidence).next().is_some() {
         return None;
     }
@@ -101,7 +165,7 @@ fn nobody(evidence: &Evidence, DestPort { transport, number }: DestPort) -> Opti
 
 /// The sockets that packets to the destination come to.
 fn at(evidence: &Evidence) -> impl Iterator<Item = &ListeningSocket> {
-    evidence.listening.iter().flatten().filter(|socket| socket.has(evidence.to))
+    listening(evidence).into_iter().flatten().filter(|socket| socket.has(evidence.to))
 }
 
 /// What shows the sockets there.

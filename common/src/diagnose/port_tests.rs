@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use nix::errno::Errno;
 
 use super::tests::{DOWN, asked, error, link, said, silent};
-use super::{Evidence, ProbeKind};
+use super::{DestSight, DestState, Evidence, ProbeKind, Watched};
 use crate::netlink::ListeningSocket;
 use crate::target::{DestPort, Transport};
 
@@ -18,7 +18,8 @@ fn port(transport: Transport) -> Evidence {
     evidence
 }
 
-fn listening(places: &[&str]) -> Option<Vec<ListeningSocket>> {
+/// The probe arrived where sockets wait at these addresses.
+fn listening(places: &[&str]) -> Option<DestSight> {
     let socket = |word: &&str| ListeningSocket {
         transport: Transport::Tcp,
         address: SocketAddr::new(word.parse().unwrap(), 5432),
@@ -29,7 +30,49 @@ fn listening(places: &[&str]) -> Option<Vec<ListeningSocket>> {
         owner: nix::unistd::Uid::from_raw(0),
         inode: 1,
     };
-    Some(places.iter().map(socket).collect())
+    let listening = Some(places.iter().map(socket).collect());
+    Some(DestSight { has_arrived: true, has_answered: false, listening })
+}
+
+/// What is known of a container of this host that the probe was not seen to arrive at does not count.
+#[test]
+fn who_has_the_address_here_is_only_blamed_if_the_probe_arrived_there() {
+    for places in [&[][..], &["127.0.0.1"], &["0.0.0.0"]] {
+        let mut evidence = port(Transport::Tcp);
+        evidence.there = listening(places).map(|there| DestSight { has_arrived: false, ..there });
+        evidence.refused = 1;
+        let (word, text, _) = said(&evidence);
+        assert_eq!(word, "port-refused", "{places:?}");
+        assert_eq!(text, "refused (a TCP reset), and the probe was not seen to arrive at db");
+        evidence.refused = 0;
+        let (word, text, _) = said(&evidence);
+        assert_eq!(word, "port-silent", "{places:?}");
+        assert_eq!(text, "no answer: 10.1.0.9 answers ARP; the probe was not seen to arrive at db");
+        evidence.dest_target = None;
+        assert_eq!(
+            said(&evidence).1,
+            "no answer: 10.1.0.9 answers ARP; a firewall drops packets to or from port 5432?"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_answers_afterwards_is_not_called_closed() {
+    let mut evidence = port(Transport::Tcp);
+    (evidence.refused, evidence.there) = (1, listening(&["0.0.0.0"]));
+    evidence.again = Some(Watched { is_answered: true, ..Watched::default() });
+    assert_eq!(said(&evidence).0, "answers-now");
+}
+
+#[test]
+fn a_paused_container_whose_program_waits_is_called_frozen() {
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let mut evidence = port(transport);
+        evidence.dest_state = DestState::Frozen { name: "db".to_owned(), fix: None };
+        assert_ne!(said(&evidence).0, "frozen", "nothing is known of what waits there");
+        evidence.there = listening(&["0.0.0.0"]);
+        assert_eq!(said(&evidence).0, "frozen");
+    }
 }
 
 #[test]
@@ -48,7 +91,7 @@ fn a_refusal_is_told_with_what_listens_there() {
         (&["::"], "refused-on-the-way", "there"),
         (&["10.1.0.9"], "refused-on-the-way", "there"),
     ] {
-        evidence.listening = listening(places);
+        evidence.there = listening(places);
         let (word, text, _) = said(&evidence);
         assert_eq!(word, cause, "{places:?}");
         assert!(text.ends_with(ends), "{text}");
@@ -59,11 +102,11 @@ fn a_refusal_is_told_with_what_listens_there() {
 fn silence_of_tcp_is_told_from_silence_of_udp_which_proves_nothing() {
     let (mut tcp, mut udp) = (port(Transport::Tcp), port(Transport::Udp));
     assert_eq!((said(&tcp).0.as_str(), said(&udp).0.as_str()), ("port-silent", "udp-unanswered"));
-    (tcp.listening, udp.listening) = (listening(&["0.0.0.0"]), listening(&["0.0.0.0"]));
+    (tcp.there, udp.there) = (listening(&["0.0.0.0"]), listening(&["0.0.0.0"]));
     assert_eq!((said(&tcp).0.as_str(), said(&udp).0.as_str()), ("port-silent", "udp-unanswered"));
-    tcp.listening.as_mut().unwrap()[0].queued = 129;
+    tcp.there.as_mut().unwrap().listening.as_mut().unwrap()[0].queued = 129;
     assert_eq!(said(&tcp).0, "backlog-full");
-    (tcp.listening, udp.listening) = (listening(&[]), listening(&[]));
+    (tcp.there, udp.there) = (listening(&[]), listening(&[]));
     assert_eq!((said(&tcp).0.as_str(), said(&udp).0.as_str()), ("nobody-listens", "nobody-listens"));
 }
 

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::Evidence;
+use super::{Evidence, ProbeKind};
 use crate::hint;
 use crate::hint::Hint;
 use crate::output::one_line;
 use crate::packet::IpFamily;
 use crate::packet::icmp::{IcmpError, describe};
-use crate::target::Name;
+use crate::target::{DestPort, Name};
 
 impl Evidence {
     /// The link's name, for a message.
@@ -40,7 +40,12 @@ impl Evidence {
     pub(super) fn capture(&self) -> Option<Hint> {
         let link = self.pasted_link();
         let link = link.as_ref().map_or("any", Name::as_str);
-        let filter = Hint::say(if self.to.is_ipv4() { "icmp" } else { "icmp6" });
+        let filter = match self.probe {
+            ProbeKind::Port(DestPort { transport, number }) => {
+                hint!("{} port {}", Hint::say(transport.as_str()), number)?
+            }
+            ProbeKind::Echo { .. } => Hint::say(if self.to.is_ipv4() { "icmp" } else { "icmp6" }),
+        };
         self.inside(hint!("tcpdump -ni {} {}", link, filter))
     }
 }

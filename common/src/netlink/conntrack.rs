@@ -65,15 +65,15 @@ pub struct TrackedFlow {
 }
 
 impl Netfilter {
-    /// The IPv4 flows of that protocol whose first packet went to that port, and that are `wanted`; `None` where the kernel tracks no
-    /// connections.
+    /// The flows of a family and that protocol whose first packet went to that port, and that are `wanted`; `None` where the
+    /// kernel tracks no connections.
     ///
     /// # Errors
     /// As [`Socket::links`].
     pub fn flows_to(
         &mut self,
-        protocol: u8,
-        port: u16,
+        is_ipv4: bool,
+        (protocol, port): (u8, u16),
         wanted: impl Fn(&TrackedFlow) -> bool,
     ) -> Result<Option<Vec<TrackedFlow>>, NetlinkError> {
         let socket: &mut Socket = self.socket();
@@ -83,7 +83,7 @@ impl Netfilter {
         };
         // There can be a million others.
         let read = |payload: &[u8]| Ok(flow(payload)?.filter(&counts).map(Box::new));
-        let found = or_lacking(socket.dump(|flags| asking(flags, protocol, port), read))?;
+        let found = or_lacking(socket.dump(|flags| asking(flags, is_ipv4, (protocol, port)), read))?;
         Ok(found.map(|flows| flows.into_iter().flatten().map(|flow| *flow).collect()))
     }
 
@@ -93,7 +93,8 @@ impl Netfilter {
     /// [`NetlinkError`].
     pub fn forget(&mut self, flow: &TrackedFlow) -> Result<(), NetlinkError> {
         let order = |flags| {
-            let request = request("connection", IPCTNL_MSG_CT_DELETE, flags);
+            let is_ipv4 = flow.original.destination.0.is_ipv4();
+            let request = request("connection", IPCTNL_MSG_CT_DELETE, flags, is_ipv4);
             flow.name.iter().fold(request, |request, (kind, value)| request.with(*kind, value))
         };
         match self.socket().change(order) {
@@ -103,13 +104,14 @@ impl Netfilter {
     }
 }
 
-fn request(name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
-    let ipv4 = u8::try_from(libc::AF_INET).unwrap_or_default();
-    NetlinkRequest::new(name, CTNETLINK << 8 | kind, flags, &[ipv4, 0, 0, 0])
+fn request(name: &'static str, kind: u16, flags: u16, is_ipv4: bool) -> NetlinkRequest {
+    let family = if is_ipv4 { libc::AF_INET } else { libc::AF_INET6 };
+    let family = u8::try_from(family).unwrap_or_default();
+    NetlinkRequest::new(name, CTNETLINK << 8 | kind, flags, &[family, 0, 0, 0])
 }
 
-fn asking(flags: u16, protocol: u8, port: u16) -> NetlinkRequest {
-    request("connections", IPCTNL_MSG_CT_GET, flags)
+fn asking(flags: u16, is_ipv4: bool, (protocol, port): (u8, u16)) -> NetlinkRequest {
+    request("connections", IPCTNL_MSG_CT_GET, flags, is_ipv4)
         .with_nested(NESTED | CTA_TUPLE_ORIG, |tuple| {
             tuple.with_nested(NESTED | CTA_TUPLE_PROTO, |ends| {
                 ends.with(CTA_PROTO_NUM, &[protocol]).with(CTA_PROTO_DST_PORT, &port.to_be_bytes())
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_flow_says_both_directions_and_what_names_it() {
-        let message = request("flow", IPCTNL_MSG_CT_GET, 0);
+        let message = request("flow", IPCTNL_MSG_CT_GET, 0, true);
         let message = tuple_of(message, CTA_TUPLE_ORIG, ([203, 0, 113, 9], 4000), ([203, 0, 113, 1], 53));
         let message = tuple_of(message, CTA_TUPLE_REPLY, ([10, 1, 0, 2], 5353), ([203, 0, 113, 9], 4000));
         let message = message
@@ -214,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_flow_without_ports_is_passed_over() {
-        let message = request("flow", IPCTNL_MSG_CT_GET, 0).with_nested(CTA_TUPLE_ORIG, |tuple| {
+        let message = request("flow", IPCTNL_MSG_CT_GET, 0, true).with_nested(CTA_TUPLE_ORIG, |tuple| {
             tuple.with_nested(CTA_TUPLE_PROTO, |ends| ends.with(CTA_PROTO_NUM, &[1]))
         });
         assert_eq!(flow(&message.numbered(1)[16..]), Ok(None));

@@ -2,7 +2,7 @@
 //! and so a port of its own: whatever comes there is about it.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -106,6 +106,12 @@ impl PortSocket {
             sys::send_many(fd.as_fd(), None, [payload])?;
         }
         Ok(PortSocket { fd, transport })
+    }
+
+    /// The address and the port that it has here.
+    pub fn source(&self) -> Option<SocketAddr> {
+        // Any socket of the Internet's can be asked so: getsockname(2).
+        UdpSocket::from(self.fd.try_clone().ok()?).local_addr().ok()
     }
 
     /// What has become of it; `None` while nothing has.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use pnet_packet::ip::IpNextHeaderProtocols;
+use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
 use pnet_packet::ipv4::Ipv4Packet;
 use pnet_packet::ipv6::Ipv6Packet;
 
@@ -20,15 +20,23 @@ use crate::sys::{self, BATCH, RecvBuffer};
 /// The headers of an ICMPv6 error with the packet that it quotes, and the beginning of that one's data.
 const SNIPPET_BYTES: usize = 192;
 /// linux/filter.h: SKF_AD_OFF + SKF_AD_PROTOCOL, the type of the frame whatever is in front of the packet.
-const FRAME_TYPE: u32 = 0xffff_f000;
+pub(super) const FRAME_TYPE: u32 = 0xffff_f000;
 /// linux/if_ether.h.
-const ETH_P_ALL: u16 = 3;
+pub(super) const ETH_P_ALL: u16 = 3;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_IPV6: u16 = 0x86dd;
 /// linux/if_packet.h: PACKET_OUTGOING.
-const OUTGOING: u8 = 4;
+pub(super) const OUTGOING: u8 = 4;
 /// How many packets are read before the caller looks at the clock again.
-const AT_ONCE: usize = 4096;
+pub(super) const AT_ONCE: usize = 4096;
+
+/// What frames with packets of that family say that they hold.
+pub(super) const fn frame_type(family: IpFamily) -> u16 {
+    match family {
+        IpFamily::V4 => ETH_P_IP,
+        IpFamily::V6 => ETH_P_IPV6,
+    }
+}
 
 /// How far packets have come when a tap sees them (__netif_receive_skb_core in net/core/dev.c).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +87,7 @@ impl Tap {
     /// # Errors
     /// [`PacketError`]: EPERM without CAP_NET_RAW over the user namespace of the network.
     pub fn open(family: IpFamily, layer: TapLayer) -> Result<Self, PacketError> {
-        let of_family = match family {
-            IpFamily::V4 => ETH_P_IP,
-            IpFamily::V6 => ETH_P_IPV6,
-        };
+        let of_family = frame_type(family);
         let ethertype = if layer == TapLayer::Link { ETH_P_ALL } else { of_family };
         let socket = PacketSocket::cooked(0, ethertype, |fd| {
             sys::attach_filter(fd, &program(family, of_family)).map_err(failed("attach a filter"))
@@ -135,7 +140,11 @@ fn program(family: IpFamily, ethertype: u16) -> Vec<Instruction> {
 
 /// What a packet is, from the IP header on. Pure; no bytes make it panic.
 fn read(family: IpFamily, packet: &[u8]) -> Option<(IpAddr, IpAddr, TappedKind)> {
-    let (from, to, message) = split(family, packet)?;
+    let icmp = match family {
+        IpFamily::V4 => IpNextHeaderProtocols::Icmp,
+        IpFamily::V6 => IpNextHeaderProtocols::Icmpv6,
+    };
+    let (from, to, message) = split(family, packet, icmp)?;
     let &[kind, code, _, _, a, b, c, d, ..] = message else { return None };
     let (ident, sequence) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
     let data =
@@ -144,7 +153,7 @@ fn read(family: IpFamily, packet: &[u8]) -> Option<(IpAddr, IpAddr, TappedKind)>
         (IpFamily::V4, 8) | (IpFamily::V6, 128) => TappedKind::Request(ident, sequence, data()),
         (IpFamily::V4, 0) | (IpFamily::V6, 129) => TappedKind::Reply(ident, sequence, data()),
         (IpFamily::V4, 3 | 11 | 12) | (IpFamily::V6, 1..=4) => {
-            let (_, about, inner) = split(family, message.get(8..)?)?;
+            let (_, about, inner) = split(family, message.get(8..)?, icmp)?;
             let (ident, sequence) = quoted(family, inner, &[])?;
             let info = match (family, kind) {
                 // RFC 1191: the MTU is in the second half; a pointer in the first byte.
@@ -167,21 +176,25 @@ fn sequence_field(c: u8, d: u8) -> u16 {
     u16::from_be_bytes([c, d])
 }
 
-/// Source, destination, and what follows the header; of a fragment only the first.
-fn split(family: IpFamily, packet: &[u8]) -> Option<(IpAddr, IpAddr, &[u8])> {
+/// Source, destination, and what follows the header of a packet of that protocol; of a fragment only the first.
+pub(super) fn split(
+    family: IpFamily,
+    packet: &[u8],
+    protocol: IpNextHeaderProtocol,
+) -> Option<(IpAddr, IpAddr, &[u8])> {
     match family {
         IpFamily::V4 => {
             let header = Ipv4Packet::new(packet)?;
             let length = usize::from(header.get_header_length()) * 4;
-            let is_icmp = header.get_next_level_protocol() == IpNextHeaderProtocols::Icmp;
+            let is_it = header.get_next_level_protocol() == protocol;
             let is_first = header.get_fragment_offset() == 0 && length >= Ipv4Packet::minimum_packet_size();
-            let message = packet.get(length..).filter(|_| is_icmp && is_first)?;
+            let message = packet.get(length..).filter(|_| is_it && is_first)?;
             Some((header.get_source().into(), header.get_destination().into(), message))
         }
         IpFamily::V6 => {
             let header = Ipv6Packet::new(packet)?;
-            let is_icmp = header.get_next_header() == IpNextHeaderProtocols::Icmpv6;
-            let message = packet.get(Ipv6Packet::minimum_packet_size()..).filter(|_| is_icmp)?;
+            let is_it = header.get_next_header() == protocol;
+            let message = packet.get(Ipv6Packet::minimum_packet_size()..).filter(|_| is_it)?;
             Some((header.get_source().into(), header.get_destination().into(), message))
         }
     }

@@ -76,7 +76,7 @@ fn forget(
     let Some(mut netfilter) = Netfilter::open()? else { return Ok(()) };
     for forward in forwards {
         let (protocol, port) = (forward.published.protocol.number(), forward.published.host_port);
-        let found = netfilter.flows_to(protocol, port, |flow| is_over(forward, flow))?;
+        let found = netfilter.flows_to(true, (protocol, port), |flow| is_over(forward, flow))?;
         for flow in found.unwrap_or_default() {
             netfilter.forget(&flow)?;
         }
