@@ -87,7 +87,9 @@ fn a_container_that_dies_meanwhile_is_seen_and_the_summary_comes() {
         .stderr_has("icmp_seq=");
     arp.finish().fails_with(2).stderr_has("the interface ");
     let ran = sweep.finish().fails_with(2).stderr_has("the interface ");
-    assert_eq!(events(&ran).pop().unwrap()["event"], "summary", "{ran}");
+    let [.., summary, verdict] = &events(&ran)[..] else { panic!("{ran}") };
+    assert_eq!((&summary["event"], &verdict["event"]), (&"summary".into(), &"verdict".into()), "{ran}");
+    assert_eq!(verdict["cause"], "not-done", "{ran}");
     // The one that pings dies: who is inside stays there.
     let running = start(&["127.0.0.1", "-i0.1", "-c10"]);
     running.wait_for("icmp_seq=1 ");

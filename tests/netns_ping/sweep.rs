@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::arp::{container_options, mac};
-use crate::{events, ping_from, settled};
+use crate::{events, of_kind, ping_from, settled};
 use support::container::Container;
 use support::lab::Lab;
 use support::run::Run;
@@ -63,9 +63,14 @@ fn ranges_are_taken_as_they_were_typed_and_once() {
         words.extend(dests.split(' ').map(str::to_owned));
         let ran = lab.tool("netns-ping").args(words).run().ok();
         let events = events(&ran);
-        let summary = events.last().unwrap();
+        let [.., summary, verdict] = &events[..] else { panic!("{ran}") };
         assert_eq!((&summary["answered"], &summary["asked"]), (&found.into(), &asked.into()), "{ran}");
-        assert_eq!(events.len(), found + 1, "{ran}");
+        assert_eq!((&verdict["event"], &verdict["cause"]), (&"verdict".into(), &Value::Null), "{ran}");
+        assert_eq!(
+            (verdict["dest"].as_str().unwrap().split(' ').count(), events.len()),
+            (dests.split(' ').count(), found + 2),
+            "{ran}"
+        );
         assert!(events[0]["rtt_us"].as_f64().unwrap() > 0.0, "{ran}");
     }
 }
@@ -102,7 +107,8 @@ fn a_sweep_that_is_stopped_says_how_many_were_not_asked() {
         // Together with the one that ends it, it kills nobody; it may be gone by now.
         let _ = kill(pid, Signal::SIGQUIT);
         let ran = running.finish().ok().stderr_has("netns-ping: 1 of 253 answered\n");
-        let summary = events(&ran).pop().unwrap();
+        let heard = events(&ran);
+        let summary = of_kind(&heard, "summary")[0];
         let number = |what: &str| summary[what].as_u64().unwrap();
         assert_eq!((&summary["stopped"], number("answered")), (&true.into(), 1), "{ran}");
         assert!(number("not_asked") > 200 && number("asked") + number("not_asked") == 253, "{ran}");
@@ -140,8 +146,9 @@ fn beyond_a_router_echo_requests_are_sent() {
     .run()
     .ok();
     let ran = ping_from(&lab, &web, "--json 10.9.0.5-9").ok();
-    let replies = events(&ran);
-    assert_eq!(replies.len(), 4, "{ran}");
+    let heard = events(&ran);
+    let replies = of_kind(&heard, "reply");
+    assert_eq!((replies.len(), heard.len()), (3, 5), "{ran}");
     assert_eq!((&replies[0]["address"], &replies[0]["mac"]), (&"10.9.0.7".into(), &Value::Null), "{ran}");
     let ran = ping_from(&lab, &web, "--arp 10.9.0.5-9").fails_with(2);
     ran.stderr_has(
@@ -195,7 +202,8 @@ fn nothing_of_a_large_network_is_lost_at_twenty_thousand_packets_a_second() {
     let lab = need!(Lab::new());
     let (web, _db) = cable(&lab, 20, "$(for a in 0 3 7 15; do seq -f $a.%g 2 251; done)");
     let ran = ping_from(&lab, &web, "--json --rate 20000 198.18.0.0/20").ok();
-    let summary: Value = events(&ran).pop().unwrap();
+    let heard = events(&ran);
+    let summary = of_kind(&heard, "summary")[0];
     let counts =
         ["asked", "answered", "kernel_dropped", "strays", "malformed"].map(|key| summary[key].clone());
     assert_eq!(counts, [4093, 1000, 0, 0, 0].map(Value::from), "{summary}");
@@ -218,7 +226,7 @@ fn a_link_that_goes_down_ends_it_with_a_word() {
 /// Answers each ARP request with all that is wrong: thousands of claims for one address, one of it right; others cut short,
 /// with wrong lengths, for addresses that nobody asked for, and from a MAC that is not the frame's own.
 const LIAR: &str = r#"
-import socket, struct, sys
+import socket, struct, sys, time
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
 s.bind(("eth0", 0x0806))
 print("listening", flush=True)
@@ -230,7 +238,9 @@ while True:
     if frame[20:22] != b"\x00\x01": continue
     sha, spa, tpa = frame[22:28], frame[28:32], frame[38:42]
     if tpa[3] == 66:
-        for n in range(3000): s.send(reply(mac(n), tpa, sha, spa))
+        for n in range(3000):
+            s.send(reply(mac(n), tpa, sha, spa))
+            if n % 50 == 49: time.sleep(0.001)
     elif tpa[3] == 67:
         good = reply(mac(67), tpa, sha, spa)
         for n in range(0, 42): s.send(good[:n] if n > 13 else good[:14])
@@ -252,9 +262,14 @@ fn hostile_answers_are_counted_and_passed_over() {
     liar.wait_for("listening");
     // The liar needs its time for thousands of answers before it comes to the next request.
     let scan = format!("-W {} 198.18.0.60-70", as_busy(Duration::from_secs(1)).as_secs_f64());
-    let ran = ping_from(&lab, &web, &format!("--json {scan}")).ok();
-    let mut events = events(&ran);
-    let summary = events.pop().unwrap();
+    // A tool that a busy machine lets read too seldom loses answers: the kernel drops what its queue has no room for.
+    let scanned = (0..9).find_map(|_| {
+        let ran = ping_from(&lab, &web, &format!("--json {scan}")).ok();
+        let events = events(&ran);
+        let summary = of_kind(&events, "summary")[0].clone();
+        (summary["kernel_dropped"] == 0).then_some((ran, events, summary))
+    });
+    let (ran, events, summary) = scanned.expect("one scan of nine loses nothing");
     let of = |address: &str| events.iter().filter(|event| event["address"] == address).collect::<Vec<_>>();
     let many = of("198.18.0.66");
     let kinds: Vec<&str> = many.iter().map(|event| event["event"].as_str().unwrap()).collect();
@@ -274,7 +289,7 @@ fn hostile_answers_are_counted_and_passed_over() {
     ran.stderr_has(" more answers for addresses that several hosts already have were ignored\n")
         .stderr_has("0 answers for addresses that were not requested were ignored\n")
         .stdout_has("; 1 by more than one host\n");
-    let ran = ping_from(&lab, &web, "--arp -c1 198.18.0.66").fails_with(1);
+    let ran = ping_from(&lab, &web, "--arp -c4 -i0.3 198.18.0.66").fails_with(1);
     ran.stdout_has("Duplicate address 198.18.0.66: at least 16 MAC addresses have it\n");
 }
 
@@ -322,7 +337,8 @@ fn a_sweep_tells_that_somebody_else_has_the_containers_own_address() {
         assert_eq!(other.len(), 1, "{found:?}");
         assert_eq!((&other[0]["event"], &other[0]["address"]), (&"duplicate".into(), &own.into()));
         assert_eq!(other[0]["mac"], mac.as_str(), "{found:?}");
-        assert_eq!(found.last().unwrap()["duplicates"], 1, "{found:?}");
+        assert_eq!(of_kind(&found, "summary")[0]["duplicates"], 1, "{found:?}");
+        assert_eq!(found.last().unwrap()["cause"], "address-conflict", "{found:?}");
     }
     // What is not scanned is not asked for. db answers nobody who calls himself as it does.
     let ran = ping_from(&lab, &web, "198.18.0.8-12").fails_with(1);

@@ -134,13 +134,16 @@ fn json_ends_with_a_verdict_whatever_went_wrong() {
     let lab = need!(support::lab::Lab::new());
     let web = lab.container("web", support::container::Options::default());
     let pid = format!("pid:{}", web.pid);
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["--json", &pid, "10.9.9.9"], "no-route"),
         (&["--json", &pid, "gateway"], "no-route"),
         (&["--json", &pid, "docker:nobody"], "not-done"),
         (&["--json", "--arp", &pid, "10.9.9.9"], "not-done"),
         (&["--json", "--rate", "9", &pid, "10.9.9.9"], "not-done"),
         (&["--json", "4194304", "10.9.9.9"], "not-done"),
+        (&["--json", &pid, "10.9.9.0/30"], "not-done"),
+        (&["--json", "4194304", "10.9.9.0/30"], "not-done"),
+        (&["--json", "--matrix", "nobody-*"], "not-done"),
     ];
     for (words, cause) in cases {
         let ran = lab.tool("netns-ping").args(words).run();
@@ -150,6 +153,9 @@ fn json_ends_with_a_verdict_whatever_went_wrong() {
         let text = last["text"].as_str().unwrap();
         assert!(ran.stderr.contains(text), "{text:?} is not what people are told: {ran}");
     }
+    // What clap refuses is no event: nothing of the command line is known then.
+    let ran = lab.tool("netns-ping").args(["--json", &pid, "10.9.9.9", "--nonsense"]).run().fails_with(2);
+    assert_eq!(ran.stdout, "", "{ran}");
     let ran = lab.tool("netns-ping").args(["--json", "-c1", &pid, "127.0.0.1"]).run().ok();
     let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(

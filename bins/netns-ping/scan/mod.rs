@@ -27,7 +27,8 @@ use common::probe::{self, Ended, ProbeSignals};
 use crate::network::holders::MacHolders;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
 use crate::network::netns::TargetNetns;
-use crate::request::ScanRequest;
+use crate::report::verdict as verdict_event;
+use crate::request::{ProbeEndpoints, ScanRequest};
 use crate::resolve::{self, ContainerRoutes};
 use crate::tool::TOOL;
 use address_set::{AddressSet, Block};
@@ -40,8 +41,14 @@ use task::{OwnAddresses, ScanTask};
 
 /// Asks for all of them.
 pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
-    let began = Instant::now();
     let endpoints = &request.endpoints;
+    let dests: Vec<String> = endpoints.dests.iter().map(ToString::to_string).collect();
+    let result = ask_for_all(request, endpoints);
+    verdict_event::of_failure(request.json, &endpoints.target.to_string(), [dests.join(" ")], result)
+}
+
+fn ask_for_all(request: &ScanRequest, endpoints: &ProbeEndpoints) -> Result<Status, Failure> {
+    let began = Instant::now();
     let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
     let holders = MacHolders::seen_from(&inside, &endpoints.find.engines);
     let (resolved, net) = resolve::all(endpoints, &inside)?;
@@ -74,7 +81,7 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
     let mut run = ScanRun::new(tasks, results, report, &holders, request.quiet);
     let deadline = endpoints.deadline.map(|deadline| began + deadline);
     let ended = probe::run(&mut run, &signals, deadline)?;
-    let (has_answers, broken) = run.end(ended == Ended::Stopped, began.elapsed())?;
+    let (has_answers, broken) = run.end((ended == Ended::Stopped, is_whole), began.elapsed())?;
     let status = match (broken.is_empty() && is_whole, has_answers) {
         (false, _) => Status::Failed,
         (true, true) => Status::Yes,

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use common::diagnose::{Cause, Verdict};
 use common::failure::{Failure, say};
 use common::output::{leave_out, table};
 use common::packet::neighbour::Claim;
@@ -13,7 +14,7 @@ use super::address_set::Block;
 use super::results::{NewReply, ReplyKind, ScanReply, ScanResults, ScanTotals};
 use crate::network::holders::{MacHolder, MacHolders, in_words};
 use crate::report::event::{Event, EventKind, EventTime};
-use crate::report::{Ms, micros, remarks};
+use crate::report::{Ms, micros, remarks, verdict as verdict_event};
 use crate::request::ScanRequest;
 use crate::tool::TOOL;
 
@@ -147,6 +148,31 @@ impl<'a> Report<'a> {
         writeln!(out)?;
         self.remarks(totals, results);
         Ok(())
+    }
+
+    /// What it all means, as the last event: nothing is wrong where any address answered.
+    pub fn verdict(&self, totals: &ScanTotals, results: &ScanResults, is_whole: bool) -> Result<(), Failure> {
+        if !self.json {
+            return Ok(());
+        }
+        let has_answers = !results.addresses.is_empty() || !results.conflicts.is_empty();
+        let verdict = match (is_whole, has_answers) {
+            _ if self.duplicates(results) > 0 => {
+                let text = format!("addresses that more than one host has: {}", self.duplicates(results));
+                Verdict::of(Cause::AddressConflict, text)
+            }
+            (false, _) => Verdict::of(Cause::NotDone, "a part of the addresses could not be asked for"),
+            (true, true) => Verdict::answered(),
+            (true, false) if totals.is_stopped => {
+                Verdict::of(Cause::NotDone, "no answer: it was stopped before all had time to answer")
+            }
+            (true, false) => {
+                let text = format!("no answer of any of {} addresses", totals.asked);
+                Verdict::of(Cause::NoAnswer, text)
+            }
+        };
+        let dests: Vec<&str> = self.dests.iter().map(|(_, dest)| dest.as_str()).collect();
+        verdict_event::print(self.from, &dests.join(" "), None, &verdict)
     }
 
     fn table(&self, results: &ScanResults) -> String {

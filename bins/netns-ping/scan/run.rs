@@ -46,7 +46,11 @@ impl<'a> ScanRun<'a> {
     }
 
     /// Shows the results. Whether any address answered, and what kept parts of the scan from being done.
-    pub fn end(mut self, is_stopped: bool, took: Duration) -> Result<(bool, Vec<Failure>), Failure> {
+    pub fn end(
+        mut self,
+        (is_stopped, is_whole): (bool, bool),
+        took: Duration,
+    ) -> Result<(bool, Vec<Failure>), Failure> {
         self.progress.clear();
         let mut totals = ScanTotals { is_stopped, ..ScanTotals::default() };
         for task in &mut self.tasks {
@@ -56,9 +60,10 @@ impl<'a> ScanRun<'a> {
             totals.dropped += task.dropped();
         }
         self.report.end(&totals, &self.results, took)?;
-        let broken = self.tasks.into_iter().filter_map(|task| task.broken);
+        let broken: Vec<Failure> = self.tasks.into_iter().filter_map(|task| task.broken).collect();
         let has_answers = !self.results.addresses.is_empty() || !self.results.conflicts.is_empty();
-        Ok((has_answers, broken.collect()))
+        self.report.verdict(&totals, &self.results, broken.is_empty() && is_whole)?;
+        Ok((has_answers, broken))
     }
 }
 
