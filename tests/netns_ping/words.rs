@@ -34,6 +34,10 @@ fn the_container_comes_first_and_a_port_has_its_protocol() {
          hint: netns-ping nginx 10.1.0.1\n",
     );
     netns_ping("10.1.0.1").fails_with(2).stderr_has("hint: netns-ping TARGET 10.1.0.1\n");
+    netns_ping("tcp:db:80").fails_with(2).stderr_is(
+        "netns-ping: tcp:db:80: is a port, but the first argument is the container to connect from\n\
+         hint: netns-ping TARGET tcp:HOST:PORT\n",
+    );
     for word in ["db:80", "10.1.0.1:80", "docker:db:80"] {
         netns_ping(&format!("nginx {word}")).fails_with(2).stderr_is(&format!(
             "netns-ping: {word}: a port has tcp: or udp: before it, as in tcp:{word}\n\

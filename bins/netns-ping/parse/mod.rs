@@ -179,6 +179,13 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
         let container = container.map_or("TARGET", String::as_str);
         return Err(Failure::failed(target, what).hint(common::hint!("netns-ping {} {}", container, target)));
     }
+    // A port to connect to, and nobody to connect from.
+    if let (Ok(dest), true) = (target.parse::<Dest>(), dests.is_empty())
+        && dest.port().is_some()
+    {
+        let what = "is a port, but the first argument is the container to connect from";
+        return Err(Failure::failed(dest, what).hint("netns-ping TARGET tcp:HOST:PORT"));
+    }
     let target: Target = target
         .parse()
         .map_err(|error| Failure::failed(quotable(target), error).hint(hint_for_refused(target)))?;
