@@ -8,12 +8,14 @@ use common::map::{MappedNetns, WantedDetails};
 use common::namespace::NamespaceKind;
 use common::output::one_line;
 use common::packet::random;
+use common::ports::PortLine;
 use common::process::Process;
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
 use crate::look::{HostLook, look};
-use crate::picture::{self, MapPage, MapPicture};
+use crate::picture::{self, MapPage, MapPicture, PortBox};
+use crate::ports;
 use crate::request::{PictureFormat, Request};
 use crate::stack::NetnsStack;
 use crate::view::link_words::NOTHING;
@@ -26,7 +28,8 @@ const LOCAL: u32 = 255;
 
 /// The picture on standard output.
 pub fn draw(format: PictureFormat, request: &Request) -> Result<Status, Failure> {
-    let HostLook { map, status } = look(request, &request.find.session())?;
+    let session = request.find.session();
+    let HostLook { map, status } = look(request, &session)?;
     let mut picture = picture::picture(&map);
     if let Some(own) = map.map.own() {
         say_way_out(&mut picture, own);
@@ -36,6 +39,7 @@ pub fn draw(format: PictureFormat, request: &Request) -> Result<Status, Failure>
         PictureFormat::Dot => picture::dot(&picture),
         PictureFormat::Html => {
             map.map.namespaces.iter().for_each(|netns| add_facts(&mut picture, netns));
+            ports::all(&session)?.iter().for_each(|line| add_port(&mut picture, line));
             page(&picture)?
         }
     };
@@ -92,6 +96,18 @@ fn add_facts(picture: &mut MapPicture, netns: &MappedNetns) {
             one.facts.insert(name, words);
         }
     }
+}
+
+fn add_port(picture: &mut MapPicture, line: &PortLine) {
+    let Some(one) = picture.netns_mut(line.netns_inode) else { return };
+    let place = line.place();
+    // For all addresses: the port alone is what people know.
+    let short = place.strip_prefix("0.0.0.0:").or_else(|| place.strip_prefix("[::]:"));
+    let to = line.leads_to().map(|to| format!("→ {to}"));
+    let parts = [Some(place.clone()), to, Some(line.by()), Some(line.state.clone())];
+    let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+    let text = one_line(&parts.collect::<Vec<_>>().join("  ")).into_owned();
+    one.ports.push(PortBox { place: short.unwrap_or(&place).to_owned(), text });
 }
 
 /// A process with its program, while it is in that namespace.

@@ -44,6 +44,14 @@ pub fn ports(words: &[PortsWord], request: &Request) -> Result<Status, Failure> 
     Ok(status)
 }
 
+/// The lines of all ports, for a picture. Which engines could not be asked is said with the map.
+pub fn all(session: &FindSession) -> Result<Vec<PortLine>, Failure> {
+    let listing = list(None, &session.engines).unwrap_or_default();
+    let snapshot = ports::read(AddressNeed::Forwarded, LookDepth::Whole)?;
+    let names = names(&listing, &snapshot);
+    Ok(ports::lines(&snapshot, &names))
+}
+
 fn show(lines: &[PortLine], are_all: bool, request: &Request, session: &FindSession) -> Result<(), Failure> {
     if request.format.json {
         // What is to be said of containers and of what was not seen has been said.

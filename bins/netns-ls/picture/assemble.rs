@@ -43,6 +43,7 @@ fn netns_box(map: &NamedMap, seats: &LinkSeats, netns: &MappedNetns) -> NetnsBox
         title: one_line(&map.who(netns)).into_owned(),
         facts: facts(netns),
         findings: Vec::new(),
+        ports: Vec::new(),
         rows,
     }
 }

@@ -39,8 +39,20 @@ pub struct NetnsBox {
     /// What is wrong in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<FindingBox>,
+    /// What listens there, and what is published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortBox>,
     /// Its interfaces that are no ports of a bridge.
     pub rows: Vec<InterfaceBox>,
+}
+
+/// A port that something listens on, or that is published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PortBox {
+    /// `80/tcp`; with the address if it is not for all: `127.0.0.1:9000/tcp`.
+    pub place: String,
+    /// Where it leads to, by what, and whether something listens there.
+    pub text: String,
 }
 
 /// Something that is wrong, and what fixes it.

@@ -1,7 +1,7 @@
 // Draws the map from the JSON in the page. Every text of it is set as text, never as markup: an item for each box, a line for each of
 // its texts, a plug for each interface.
   const LINE = 18, PAD = 9, GAP = 10, BAND_GAP = 28, GUTTER = 120, MARGIN = 24, HEADING = 30, BOW = 44, FAR = 400;
-  const MOST_ADDRESSES = 4, LEAST_WIDTH = 150, MOST_CELLS = 66;
+  const MOST_ADDRESSES = 4, MOST_PORTS = 4, LEAST_WIDTH = 150, MOST_CELLS = 66;
   const map = JSON.parse(document.getElementById("map").textContent);
   const by = (id) => document.getElementById(id);
   const sheet = by("sheet"), cables = by("cables"), panel = by("panel"), search = by("search"), view = by("view");
@@ -69,6 +69,11 @@
     }
     const emptiness = one.rows.length ? "nothing but loopback" : "could not be read";
     if (!rows.length) addLine(item, [[emptiness, "muted"]]);
+    const places = [...new Set((one.ports || []).map((port) => port.place))];
+    if (places.length) {
+      const more = places.length > MOST_PORTS ? ` and ${places.length - MOST_PORTS} more` : "";
+      addLine(item, [[`port${places.length > 1 ? "s" : ""} ${places.slice(0, MOST_PORTS).join(", ")}${more}`, "muted"]]);
+    }
     item.head = item.lines.length;
     const column = Math.max(0, ...rows.map((row) => [...row.ifname].length));
     for (const row of rows) addRow(item, row, column);

@@ -128,6 +128,7 @@
     }
     panel.append(make("h3", "", "interfaces"));
     (item.kind === "bridge" ? [one.own, ...one.ports] : one.rows).forEach(nic);
+    section("ports", (one.ports || []).map((port) => port.text));
     section("routes", facts.routes);
     panel.scrollTop = 0;
   }
