@@ -1,23 +1,33 @@
 //! Which kinds of sockets a namespace has at all: `/proc/net/sockstat` counts them, which costs the kernel less than a walk
 //! through its tables. proc_net(5) calls the file `sockstat`; its lines are of net/ipv4/proc.c and net/ipv6/proc.c.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use crate::netlink::SocketKinds;
 
 /// What there is to ask for in the network namespace of this thread. What cannot be counted is asked for.
 pub(super) fn socket_kinds() -> SocketKinds {
-    let four = fs::read_to_string("/proc/thread-self/net/sockstat");
-    let six = match fs::read_to_string("/proc/thread-self/net/sockstat6") {
+    let mut buffers = [[0; MOST_BYTES]; 2];
+    let [four, six] = &mut buffers;
+    let four = counts("/proc/thread-self/net/sockstat", four);
+    let six = match counts("/proc/thread-self/net/sockstat6", six) {
         // A kernel without IPv6.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(""),
         read => read,
     };
     match (four, six) {
-        (Ok(four), Ok(six)) => counted(&four, &six),
+        (Ok(four), Ok(six)) => counted(four, six),
         _ => SocketKinds::ALL,
     }
+}
+
+/// The files have some 200 bytes, and come whole in one read: two files of each namespace are worth the care.
+const MOST_BYTES: usize = 4096;
+
+fn counts<'a>(file: &str, buffer: &'a mut [u8; MOST_BYTES]) -> io::Result<&'a str> {
+    let length = File::open(file)?.read(buffer)?;
+    std::str::from_utf8(&buffer[..length]).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// `TCP: inuse 1 orphan 0 …`, `UDP: inuse 0 mem 0`, `TCP6: inuse 0`, `UDP6: inuse 0`.
