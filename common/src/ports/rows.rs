@@ -135,7 +135,7 @@ pub(super) fn rows_with<'a>(
         row.proxies.dedup();
         row.end = end(snapshot, row, None);
     }
-    rows.sort_by(|one, other| one.place.order().cmp(&other.place.order()));
+    rows.sort_by_key(|row| row.place.order());
     rows
 }
 
