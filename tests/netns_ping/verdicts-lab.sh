@@ -41,7 +41,10 @@ my $at = sub { $v6 ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $_[0])) : pack
 my $stream = $kind eq "tcp" || $kind eq "full";
 socket(S, $v6 ? PF_INET6 : PF_INET, $stream ? SOCK_STREAM : SOCK_DGRAM, 0) or die $!;
 setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
-bind(S, $at->($address)) or die $!;
+# The one before was killed, and may not have let go of the port yet.
+my $bound;
+for (1 .. 200) { last if $bound = bind(S, $at->($address)); select(undef, undef, undef, .05) }
+$bound or die $!;
 listen(S, $kind eq "full" ? 0 : 64) or die $! if $stream;
 if ($kind eq "full") { socket(C, PF_INET, SOCK_STREAM, 0); connect(C, $at->("127.0.0.1")) or die $!; }
 open(R, ">", "/run/ready"); close R;
@@ -51,7 +54,7 @@ END
 cat >/run/serve <<'END'
 rm -f /run/ready
 ip netns exec $1 perl /run/serve.pl $2 $3 $4 & echo $! >>/run/served
-for i in $(seq 200); do [ -e /run/ready ] && break; sleep .05; done
+for i in $(seq 400); do [ -e /run/ready ] && break; sleep .05; done
 END
 cat >/run/unserve <<'END'
 kill -CONT $(cat /run/served); kill -KILL $(cat /run/served); rm -f /run/served
