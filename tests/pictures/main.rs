@@ -19,18 +19,19 @@ use support::container::{Container, Options};
 use support::fake_docker;
 use support::fake_engine::FakeEngine;
 use support::lab::Lab;
-use support::run::Run;
+use support::run::{Run, Running};
 use support::scratch::unique;
 use support::skip::Missing;
 use support::world::World;
 
-/// A host with two bridges: `web` at both, `db` at the second with its interface down, `lone` at none, and `mac` with a macvlan on
+/// A host with two bridges: `web` at both, where something listens on port 8080, `db` at the second with its interface down, `lone` at none, and `mac` with a macvlan on
 /// an interface of the host. A fake Docker knows them.
 pub struct Drawn {
     /// The host.
     pub lab: Lab,
     _docker: FakeEngine,
     _containers: Vec<Container>,
+    _listener: Running,
 }
 
 impl Drawn {
@@ -60,9 +61,14 @@ impl Drawn {
         containers[0].ip("link set eth1 up");
         containers[0].ip("route add default via 198.18.0.1");
         containers[1].ip("address add 198.18.1.3/24 dev eth0");
+        let listen = r#"$| = 1; $s = IO::Socket::INET->new(Listen => 5, LocalPort => 8080) or die; print "ready\n"; sleep 1000"#;
+        let mut listener = lab.command("nsenter");
+        listener.args(["-t", &web.to_string(), "-n", "perl", "-MIO::Socket::INET", "-e", listen]);
+        let listener = listener.start();
+        listener.wait_for("ready");
         let docker =
             fake_docker::knows(&containers.iter().collect::<Vec<_>>()).listen(lab.path("/run/docker.sock"));
-        Ok(Drawn { lab, _docker: docker, _containers: containers })
+        Ok(Drawn { lab, _docker: docker, _containers: containers, _listener: listener })
     }
 
     /// Titles of boxes without the one of the fake engine: `pid:43 (perl)`.

@@ -33,10 +33,12 @@ fn a_click_lights_a_containers_cables_and_shows_its_details() {
         "plugged into br0: vweb0",
         "plugged into br1: vweb1",
         "default via 198.18.0.1 dev eth0",
+        "0.0.0.0:8080/tcp  perl",
     ] {
         assert!(panel.contains(words), "{words}: {panel}");
     }
     assert_eq!(browser.evaluate(&format!("({}).getAttribute('aria-pressed')", item("web"))), "true");
+    assert!(browser.text(&format!("({}).innerText", item("web"))).contains("port 8080/tcp"));
     browser.click(&item("lone"));
     assert_eq!(browser.evaluate(LIT), json!(["lone", 0]));
     browser.click(&item("mac"));
