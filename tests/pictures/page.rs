@@ -33,7 +33,7 @@ fn a_click_lights_a_containers_cables_and_shows_its_details() {
         "plugged into br0: vweb0",
         "plugged into br1: vweb1",
         "default via 198.18.0.1 dev eth0",
-        "0.0.0.0:8080/tcp  perl",
+        "0.0.0.0:8080/tcp perl",
     ] {
         assert!(panel.contains(words), "{words}: {panel}");
     }
