@@ -14,7 +14,8 @@ use crate::{DrawnFile, browser};
 /// A name that would be markup, ends what it is in, turns text around, and fills 64 bytes.
 const CONTAINER: &str = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&";
 /// As long as an interface's name can be; it may have all but white space, `/` and NUL.
-const IFNAMES: [&str; 4] = ["<b>&lt;\"'`${}", "\\N\\G{|}<p>[]", "e\u{202e}\u{1b}[31mgnp", "--><!--]]>"];
+const IFNAMES: [&str; 5] =
+    ["網路﷽é", "<b>&lt;\"'`${}", "\\N\\G{|}<p>[]", "e\u{202e}\u{1b}[31mgnp", "--><!--]]>"];
 const ALIAS: &str = "<svg onload=alert(3)>\u{202e}\u{7}{{MAP}} 'a' \"b\" `c` ${alert(4)}";
 /// What the page must not have become.
 const RAN: &str =

@@ -12,6 +12,9 @@
     if (text !== undefined) made.textContent = text;
     return made;
   }
+  // Letters of other scripts may be twice as wide as those of ASCII, or wider: then the tooltip has them.
+  const isAscii = (text) => /^[\x00-\x7f]*$/.test(text);
+  const cellsOf = (text) => (isAscii(text) ? text.length : 2 * [...text].length);
   const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
   // What is drawn: an item for each box, a line for each of its texts, a plug for each interface.
@@ -24,11 +27,11 @@
       if (cells) line.append("  ");
       const span = make("span", className, text);
       if (width) span.style.minWidth = `${width}ch`;
-      cells += Math.max([...text].length, width || 0) + (cells ? 2 : 0);
+      cells += Math.max(cellsOf(text), width || 0) + (cells ? 2 : 0);
       line.append(span);
     }
     item.cells = Math.max(item.cells, Math.min(cells, MOST_CELLS));
-    if (cells > MOST_CELLS) line.title = line.textContent;
+    if (cells > MOST_CELLS || !isAscii(line.textContent)) line.title = line.textContent;
     item.lines.push(line);
     item.element.append(line);
     if (id !== undefined) plugs.set(id, { id, item, line: item.lines.length - 1, ends: [] });
@@ -75,7 +78,7 @@
       addLine(item, [[`port${places.length > 1 ? "s" : ""} ${places.slice(0, MOST_PORTS).join(", ")}${more}`, "muted"]]);
     }
     item.head = item.lines.length;
-    const column = Math.max(0, ...rows.map((row) => [...row.ifname].length));
+    const column = Math.max(0, ...rows.map((row) => cellsOf(row.ifname)));
     for (const row of rows) addRow(item, row, column);
     const addresses = rows.flatMap((row) => row.addresses || []);
     const findings = one.findings ? `, ${counted(one.findings.length, "finding")}` : "";
