@@ -50,7 +50,7 @@ const ROUTING_COST: u32 = 1 << 20;
 pub fn path<'a>(map: &'a NamedMap, from: &[LinkAt<'a>], to: &[LinkAt<'a>]) -> Option<LinkPath<'a>> {
     let steps = steps(map);
     let goals: Vec<PathNode> = to.iter().map(|link| PathNode::Link(link.place())).collect();
-    let mut best: HashMap<PathNode, (u32, Option<(PathNode, PathStep)>)> = HashMap::new();
+    let mut best: ReachedNodes = HashMap::new();
     let mut open = BinaryHeap::new();
     for link in from {
         let node = PathNode::Link(link.place());
@@ -75,11 +75,10 @@ pub fn path<'a>(map: &'a NamedMap, from: &[LinkAt<'a>], to: &[LinkAt<'a>]) -> Op
     None
 }
 
-fn walked<'a>(
-    map: &'a NamedMap,
-    end: PathNode,
-    best: &HashMap<PathNode, (u32, Option<(PathNode, PathStep)>)>,
-) -> LinkPath<'a> {
+/// What was reached: at which cost, and by which step from where.
+type ReachedNodes = HashMap<PathNode, (u32, Option<(PathNode, PathStep)>)>;
+
+fn walked<'a>(map: &'a NamedMap, end: PathNode, best: &ReachedNodes) -> LinkPath<'a> {
     let mut way = LinkPath::new();
     let (mut at, mut leads_on) = (Some(end), None);
     while let Some(node) = at {
