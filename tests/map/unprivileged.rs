@@ -29,3 +29,15 @@ fn an_ordinary_user_sees_its_own_network_and_is_told_what_it_does_not_see() {
         assert_eq!(own["links"].as_array().unwrap().len(), 3);
     }
 }
+
+#[test]
+fn where_proc_hides_the_processes_of_others_that_is_said() {
+    let lab = need!(Lab::with_users());
+    need!(lab.user_namespace());
+    need!(program("setpriv", "util-linux"));
+    let hidden =
+        "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=1000 --regid=1000 --clear-groups";
+    let list = format!("{hidden} {} -a", support::tools::tool("netns-ls"));
+    let ran = lab.command("unshare").args(["-m", "sh", "-c", &list]).run();
+    ran.stderr_has("processes of other users (/proc does not list them: its option hidepid)");
+}

@@ -7,9 +7,8 @@ use std::fs;
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, stat};
 use nix::unistd::Pid;
-use procfs::FromRead;
-use procfs::process::Stat;
 
+use super::entry::is_ending;
 use super::search::HolderSearch;
 use super::{MapEntry, MapError, Unseen, mounts};
 use crate::mountinfo;
@@ -29,6 +28,11 @@ pub(super) fn all(depth: LookDepth) -> Result<(Vec<MapEntry>, Unseen), MapError>
     let mut entries = BTreeMap::new();
     let mut unseen = Unseen::default();
     let pids = pids()?;
+    // Each PID namespace has a PID 1, for as long as it has processes: where it is not listed, others are not either.
+    if pids.first() != Some(&Pid::from_raw(1)) {
+        let why = "/proc does not list them: its option hidepid".to_owned();
+        unseen.not_read.push(("processes of other users".to_owned(), why));
+    }
     for pid in &pids {
         match stat(format!("/proc/{pid}/ns/net").as_str()) {
             Ok(stat) => MapEntry::at(&mut entries, NamespaceId::from(&stat)).pids.push(*pid),
@@ -56,19 +60,13 @@ pub(super) fn all(depth: LookDepth) -> Result<(Vec<MapEntry>, Unseen), MapError>
     Ok((entries.into_values().collect(), unseen))
 }
 
-/// A process that is ending has no memory any more that would say who may look at it: kernels that were mended
-/// against that (ptrace: "slightly saner get_dumpable() logic") then refuse everybody for a moment.
-fn is_ending(pid: Pid) -> bool {
-    const PF_EXITING: u32 = 0x4; // linux/sched.h
-    let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return true };
-    Stat::from_read(&*stat).is_ok_and(|stat| stat.flags & PF_EXITING != 0)
-}
-
 fn pids() -> Result<Vec<Pid>, MapError> {
     let file = "/proc";
-    let entries = fs::read_dir(file).map_err(|source| MapError::Proc { file, source })?;
-    let mut pids: Vec<i32> =
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    let named = |source| MapError::Proc { file, source };
+    let mut pids: Vec<i32> = Vec::new();
+    for entry in fs::read_dir(file).map_err(named)? {
+        pids.extend(entry.map_err(named)?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
     pids.sort_unstable();
     Ok(pids.into_iter().map(Pid::from_raw).collect())
 }

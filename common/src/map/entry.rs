@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
+use procfs::FromRead;
+use procfs::process::Stat;
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
 use super::NetnsHolder;
@@ -174,4 +177,12 @@ fn leads_nowhere(error: &NamespaceError) -> bool {
 struct TenantRank {
     is_no_init: bool,
     started: u64,
+}
+
+/// A process that is ending has no memory any more that would say who may look at it: kernels that were mended
+/// against that (ptrace: "slightly saner get_dumpable() logic") then refuse everybody for a moment.
+pub(super) fn is_ending(pid: Pid) -> bool {
+    const PF_EXITING: u32 = 0x4; // linux/sched.h
+    let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return true };
+    Stat::from_read(&*stat).is_ok_and(|stat| stat.flags & PF_EXITING != 0)
 }

@@ -12,13 +12,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Entry};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, stat};
 use nix::unistd::{Pid, getpid};
 use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
 
-use super::entry::{by_holder, of_socket};
+use super::entry::{by_holder, is_ending, of_socket};
 use super::mounts::network_namespaces;
 use super::{MapEntry, NetnsHolder, Unseen};
 use crate::namespace::{self, Namespace, NamespaceHandle, NamespaceId, NamespaceKind};
@@ -50,7 +51,16 @@ impl<'a> HolderSearch<'a> {
         for pid in pids.iter().filter(|pid| **pid != getpid()) {
             let Some(home) = homes.get(pid) else { continue };
             self.threads(*pid, *home);
-            let sockets = self.descriptors(*pid);
+            let sockets = match self.descriptors(*pid) {
+                Ok(sockets) => sockets,
+                // It has ended, or is about to.
+                Err(Errno::ENOENT | Errno::ESRCH) => continue,
+                Err(Errno::EACCES | Errno::EPERM) if is_ending(*pid) => continue,
+                Err(error) => {
+                    unseen.not_read.push((format!("the descriptors of PID {pid}"), error.desc().to_owned()));
+                    continue;
+                }
+            };
             if sockets.len() > MOST_SOCKETS {
                 let of = format!("the {} sockets of PID {pid}", sockets.len());
                 unseen.not_read.push((of, "too many to ask each for its namespace".to_owned()));
@@ -83,13 +93,12 @@ impl<'a> HolderSearch<'a> {
     }
 
     /// Finds the descriptors of namespaces. Returns those of sockets, with the sockets' inodes.
-    fn descriptors(&mut self, pid: Pid) -> Vec<(i32, u64)> {
+    fn descriptors(&mut self, pid: Pid) -> Result<Vec<(i32, u64)>, Errno> {
         let mut sockets = Vec::new();
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let Ok(mut directory) = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty()) else {
-            return sockets;
-        };
-        let names: Vec<_> = directory.iter().flatten().map(|entry| entry.file_name().to_owned()).collect();
+        let mut directory = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty())?;
+        let named = |entry: Result<Entry, Errno>| entry.map(|entry| entry.file_name().to_owned());
+        let names = directory.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         // What the file system knows by itself: a server that does not answer any more is not asked.
         let (flags, wanted) = (AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE | StatxFlags::INO);
         for name in names {
@@ -102,7 +111,7 @@ impl<'a> HolderSearch<'a> {
                 sockets.push((fd, file.stx_ino));
             }
         }
-        sockets
+        Ok(sockets)
     }
 
     /// The file may be of a namespace of another kind.
