@@ -2,7 +2,7 @@
 //! that routes.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use common::map::LinkPlace;
 use common::output;
@@ -36,11 +36,27 @@ pub enum PathStep {
 /// The interfaces of a way, in order, each with how it leads to the next.
 pub type LinkPath<'a> = Vec<(LinkAt<'a>, Option<PathStep>)>;
 
-/// Where a way can be: at a link, or between two links of a namespace that routes.
+/// Where a frame of a way can be. It has a direction: a macvlan sends through the link below, and what the host sends there itself
+/// goes out and never up to the macvlan (macvlan_queue_xmit in drivers/net/macvlan.c).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum PathNode {
-    Link(LinkPlace),
+    /// Received by a link: for its namespace, or for what is stacked on it.
+    Arrive(LinkPlace),
+    /// Sent by its namespace, or by the bridge that it is a port of.
+    Leave(LinkPlace),
+    /// Among its ports and what is stacked on it; from there it may leave too.
+    Below(LinkPlace),
+    /// Between two links of a namespace that routes.
     Router(u64),
+}
+
+impl PathNode {
+    fn place(self) -> Option<LinkPlace> {
+        match self {
+            PathNode::Arrive(place) | PathNode::Leave(place) | PathNode::Below(place) => Some(place),
+            PathNode::Router(_) => None,
+        }
+    }
 }
 
 /// Any way that needs no routing is better than one that does.
@@ -48,12 +64,17 @@ const ROUTING_COST: u32 = 1 << 20;
 
 /// The shortest way from one of `from` to one of `to`.
 pub fn path<'a>(map: &'a NamedMap, from: &[LinkAt<'a>], to: &[LinkAt<'a>]) -> Option<LinkPath<'a>> {
-    let steps = steps(map);
-    let goals: Vec<PathNode> = to.iter().map(|link| PathNode::Link(link.place())).collect();
+    if let Some(link) = from.iter().find(|link| to.iter().any(|other| other.place() == link.place())) {
+        return Some(vec![(*link, None)]);
+    }
+    let mut steps = steps(map);
+    let goals: HashSet<LinkPlace> = to.iter().map(|link| link.place()).collect();
     let mut best: ReachedNodes = HashMap::new();
     let mut open = BinaryHeap::new();
     for link in from {
-        let node = PathNode::Link(link.place());
+        let node = PathNode::Leave(link.place());
+        // What it sends, its namespace may send by another link.
+        steps.entry(node).or_default().push((PathNode::Router(link.netns.inode), PathStep::Routed));
         best.insert(node, (0, None));
         open.push(Reverse((0, node)));
     }
@@ -61,10 +82,16 @@ pub fn path<'a>(map: &'a NamedMap, from: &[LinkAt<'a>], to: &[LinkAt<'a>]) -> Op
         if best.get(&node).is_some_and(|(known, _)| *known < cost) {
             continue;
         }
-        if goals.contains(&node) {
+        let is_below = matches!(node, PathNode::Below(_));
+        if !is_below && node.place().is_some_and(|at| goals.contains(&at)) {
             return Some(walked(map, node, &best));
         }
+        let came_by = best.get(&node).and_then(|(_, before)| before.and_then(|(node, _)| node.place()));
         for (next, step) in steps.get(&node).into_iter().flatten() {
+            // What routes does not send it back by the link that it came by.
+            if matches!(node, PathNode::Router(_)) && next.place() == came_by {
+                continue;
+            }
             let cost = cost + if matches!(next, PathNode::Router(_)) { ROUTING_COST } else { 1 };
             if best.get(next).is_none_or(|(known, _)| cost < *known) {
                 best.insert(*next, (cost, Some((node, *step))));
@@ -83,7 +110,7 @@ fn walked<'a>(map: &'a NamedMap, end: PathNode, best: &ReachedNodes) -> LinkPath
     let (mut at, mut leads_on) = (Some(end), None);
     while let Some(node) = at {
         let before = best.get(&node).and_then(|(_, before)| *before);
-        if let PathNode::Link(place) = node {
+        if let Some(place) = node.place() {
             way.extend(map.at(place).map(|link| (link, leads_on)));
         }
         leads_on = before.map(|(_, step)| step);
@@ -96,27 +123,38 @@ fn walked<'a>(map: &'a NamedMap, end: PathNode, best: &ReachedNodes) -> LinkPath
 /// From each place those that it leads to.
 fn steps(map: &NamedMap) -> HashMap<PathNode, Vec<(PathNode, PathStep)>> {
     let mut steps: HashMap<PathNode, Vec<(PathNode, PathStep)>> = HashMap::new();
-    let mut both = |from: PathNode, step: PathStep, to: PathNode, back: PathStep| {
-        steps.entry(from).or_default().push((to, step));
-        steps.entry(to).or_default().push((from, back));
-    };
+    let mut leads =
+        |from: PathNode, step: PathStep, to: PathNode| steps.entry(from).or_default().push((to, step));
     for link in map.links() {
-        let here = PathNode::Link(link.place());
+        let at = link.place();
+        let (arrive, leave) = (PathNode::Arrive(at), PathNode::Leave(at));
         if let Some(end) = map.end(link) {
-            let there = PathNode::Link(end.place());
+            let (arrive_there, below) = (PathNode::Arrive(end.place()), PathNode::Below(end.place()));
             match link.mapped.link.is_veth() {
-                // Each end says so of the other.
-                true if link.place() < end.place() => both(here, PathStep::Pair, there, PathStep::Pair),
-                true => {}
-                false => both(here, PathStep::Down, there, PathStep::Up),
+                // The other end says the same.
+                true => [leave, PathNode::Below(at)]
+                    .into_iter()
+                    .for_each(|from| leads(from, PathStep::Pair, arrive_there)),
+                false => {
+                    leads(leave, PathStep::Down, below);
+                    [arrive_there, below].into_iter().for_each(|from| leads(from, PathStep::Up, arrive));
+                    leads(PathNode::Below(at), PathStep::Down, below);
+                }
             }
         }
         match map.master(link) {
             Some(master) => {
-                both(here, PathStep::ToMaster, PathNode::Link(master.place()), PathStep::ToPort);
+                let (arrive_there, leave_there) =
+                    (PathNode::Arrive(master.place()), PathNode::Leave(master.place()));
+                let below = PathNode::Below(master.place());
+                [arrive_there, below].into_iter().for_each(|to| leads(arrive, PathStep::ToMaster, to));
+                [leave_there, below].into_iter().for_each(|from| leads(from, PathStep::ToPort, leave));
             }
             None if link.mapped.link.is_loopback() => {}
-            None => both(here, PathStep::Routed, PathNode::Router(link.netns.inode), PathStep::Routed),
+            None => {
+                leads(arrive, PathStep::Routed, PathNode::Router(link.netns.inode));
+                leads(PathNode::Router(link.netns.inode), PathStep::Routed, leave);
+            }
         }
     }
     steps
@@ -185,8 +223,50 @@ mod tests {
 
     #[test]
     fn where_only_routing_leads_there_it_is_said() {
-        let way = ["eth0 veth pair with", "veth1 is a port of", "docker0 routes to", "eth0 carries", "mac0"];
-        assert_eq!(shown(&named(host()), 20, 30).unwrap(), way);
+        let mut map = host();
+        map.namespaces[0].links.push(with_address(link(7, "br1", "bridge"), "10.1.0.1/24"));
+        map.namespaces[0].links.push(with_end(with_master(link(8, "veth8", "veth"), 7), 40, 2));
+        map.namespaces[3].links.push(with_end(link(2, "eth0", "veth"), 10, 8));
+        let way = [
+            "eth0 veth pair with",
+            "veth1 is a port of",
+            "docker0 routes to",
+            "br1 has the port",
+            "veth8 veth pair with",
+            "eth0",
+        ];
+        assert_eq!(shown(&named(map), 20, 40).unwrap(), way);
+    }
+
+    #[test]
+    fn no_host_reaches_a_macvlan_through_the_link_that_it_is_on() {
+        assert_eq!(shown(&named(host()), 10, 30), None);
+        assert_eq!(shown(&named(host()), 20, 30), None, "nor do those it routes for");
+        assert_eq!(shown(&named(host()), 30, 10), None);
+        // Two of them on one link do, and so do they and what is at the other end of that link.
+        let mut map = host();
+        map.namespaces[3].links.push(with_end(link(2, "mac1", "macvlan"), 10, 2));
+        assert_eq!(shown(&named(map), 30, 40).unwrap(), ["mac0 is stacked on", "eth0 carries", "mac1"]);
+        let mut map = host();
+        map.namespaces[0].links.push(with_end(link(6, "up0", "veth"), 40, 2));
+        map.namespaces[3].links.push(with_end(link(2, "up1", "veth"), 10, 6));
+        map.namespaces[2].links.push(with_end(link(3, "mac1", "macvlan"), 10, 6));
+        let way = ["up1 veth pair with", "up0 carries", "mac1"];
+        assert_eq!(shown(&named(map), 40, 30).unwrap(), way);
+    }
+
+    #[test]
+    fn a_macvlan_on_a_bridge_reaches_its_ports_and_not_the_host() {
+        let mut map = host();
+        map.namespaces[3].links.push(with_end(link(2, "mac1", "macvlan"), 10, 3));
+        let map = named(map);
+        let way = ["mac1 is stacked on", "docker0 has the port", "veth1 veth pair with", "eth0"];
+        assert_eq!(shown(&map, 40, 20).unwrap(), way);
+        let way = ["eth0 veth pair with", "veth1 is a port of", "docker0 carries", "mac1"];
+        assert_eq!(shown(&map, 20, 40).unwrap(), way);
+        let of = |inode| ends(map.netns(inode).unwrap());
+        let docker0: Vec<_> = of(10).into_iter().filter(|link| link.name() == "docker0").collect();
+        assert_eq!(path(&map, &docker0, &of(40)), None);
     }
 
     #[test]
