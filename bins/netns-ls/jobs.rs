@@ -192,6 +192,9 @@ pub fn path(words: &[MapWord; 2], request: &Request) -> Result<Status, Failure> 
 fn end<'a>(word: &MapWord, map: &'a NamedMap, session: &FindSession) -> Result<Vec<LinkAt<'a>>, Failure> {
     let links = match meaning(word, map, session)? {
         WordMeaning::Links(links) => links,
+        WordMeaning::Netns(netns) if netns.links.is_empty() => {
+            return Err(Failure::failed(word, "its network namespace could not be looked at"));
+        }
         WordMeaning::Netns(netns) => ends(netns),
     };
     match links.is_empty() {

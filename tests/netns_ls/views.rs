@@ -197,6 +197,17 @@ fn without_power_the_rest_is_shown_and_one_line_says_what_is_missing() {
 }
 
 #[test]
+fn of_a_namespace_that_cannot_be_looked_at_no_way_is_denied() {
+    let bridged = need!(Bridged::new(&["web"]));
+    bridged.lab.shell("ip netns add far").run().ok();
+    let tool = support::tools::tool("netns-ls");
+    let mut weak = bridged.lab.command("setpriv");
+    weak.args(["--bounding-set", "-all", "--inh-caps", "-all", "--ambient-caps", "-all", tool]);
+    let ran = weak.args(["-q", "--path", "netns:far", "198.18.0.1"]).run();
+    ran.fails_with(2).stdout_is("").stderr_has("far: its network namespace could not be looked at");
+}
+
+#[test]
 fn a_closed_pipe_is_success() {
     let bridged = need!(Bridged::new(&["web"]));
     let tool = support::tools::tool("netns-ls");
