@@ -243,7 +243,7 @@ fn compare_links(
 
 /// What a new link is: `veth, peer host veth12, on docker0`.
 fn described(link: &SavedLink, map: &SavedMap) -> String {
-    let kind = link.kind.clone().unwrap_or_else(|| "no virtual one".to_owned());
+    let kind = link.kind.clone().unwrap_or_else(|| "interface".to_owned());
     let peer = end(link.peer.as_ref(), map).map(|peer| format!(", peer {peer}"));
     let lower = end(link.lower.as_ref(), map).map(|lower| format!(", on {lower}"));
     let master = link.master.as_ref().map(|master| format!(", port of {master}"));

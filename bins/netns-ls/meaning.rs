@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::net::IpAddr;
 
 use common::cli::FindSession;
-use common::failure::{Failure, say};
+use common::failure::{Failure, Status, say};
 use common::map::MappedNetns;
 use common::target::{Mac, Target, WireAddress};
 
@@ -139,7 +139,11 @@ fn could_have_been(failure: Failure, target: &Target, map: &NamedMap) -> Failure
     let has_it = |link: &LinkAt<'_>| link.mapped.link.name == OsStr::new(word);
     let mut names: Vec<String> = map.links().filter(has_it).map(|link| map.who(link.netns)).collect();
     if names.is_empty() {
-        return failure;
+        return match failure.status {
+            Status::No => failure
+                .and_lines([format!("  {word} is no interface of any namespace that was looked at either")]),
+            _ => failure,
+        };
     }
     let more = match names.len().saturating_sub(MOST) {
         0 => String::new(),

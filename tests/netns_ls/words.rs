@@ -47,7 +47,14 @@ fn an_address_that_two_have_is_shown_with_both() {
 fn what_nobody_has_is_an_honest_no() {
     let bridged = need!(Bridged::new(&["web"]));
     let _docker = fake_docker::knows(&[&bridged.containers[0]]).listen(bridged.lab.path("/run/docker.sock"));
-    bridged.lab.tool("netns-ls").args(["-q", "nope"]).run().fails_with(1).stdout_is("").stderr_has("nope");
+    bridged
+        .lab
+        .tool("netns-ls")
+        .args(["-q", "nope"])
+        .run()
+        .fails_with(1)
+        .stdout_is("")
+        .stderr_has("nope is no interface of any namespace");
     for word in ["198.18.0.99", "02:00:00:00:00:99"] {
         let ran = bridged.lab.tool("netns-ls").args(["-q", word]).run().stdout_is("").stderr_has(word);
         // The machine may have a namespace that a lab may not look into, and then the answer is not certain.
