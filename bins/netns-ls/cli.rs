@@ -9,7 +9,7 @@ use common::cli::{FindOptions, TARGETS};
 #[derive(Debug, Parser)]
 #[command(name = "netns-ls", version, max_term_width = 80, disable_help_flag = true)]
 #[command(
-    override_usage = "netns-ls [OPTIONS] [WORD...]\n       netns-ls [OPTIONS] --path A B\n       netns-ls [OPTIONS] --bridges | --tree | --namespaces\n       netns-ls [OPTIONS] --graph FORMAT | --html\n       netns-ls [OPTIONS] --watch | --diff FILE"
+    override_usage = "netns-ls [OPTIONS] [WORD...]\n       netns-ls [OPTIONS] --path A B\n       netns-ls [OPTIONS] --bridges | --tree | --namespaces | --why\n       netns-ls [OPTIONS] --graph FORMAT | --html\n       netns-ls [OPTIONS] --watch | --diff FILE"
 )]
 #[command(after_help = format!("{WORDS}\n\n{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
@@ -72,6 +72,16 @@ pub struct Cli {
     /// is in it.
     #[arg(long, conflicts_with_all = ["words", "watch", "diff"])]
     pub namespaces: bool,
+
+    /// Find what is wrong, and print the commands that fix it
+    ///
+    /// Published ports that nobody listens at, firewalls that drop what nobody meant, networks that overlap, MTUs, duplicate
+    /// addresses, routes, bridges, IPv6, leftovers: the section "Findings" of the manual has all of them. Nothing is sent and nothing is changed: each
+    /// finding is one that is proven by what is there. Exit status 1 if there is any, 0 if there is none, 2 if there is none and not everything
+    /// could be looked at. With --json they are in the field `findings`.
+    #[arg(long, conflicts_with_all = ["words", "all", "bridges", "path", "tree", "namespaces", "watch", "diff"])]
+    #[arg(conflicts_with_all = ["graph", "html", "ports", "routes", "rules", "neigh", "fdb", "programs", "fw"])]
+    pub why: bool,
 
     /// Show routes, of all tables but the kernel's own
     ///

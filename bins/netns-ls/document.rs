@@ -1,5 +1,6 @@
 //! The map as JSON: one object with everything. `docs/netns-ls.schema.json` says what is in it, and a test compares.
 
+use common::diagnose::host::Finding;
 use common::engine::Container;
 use common::map::{AttachedProgram, LinkEnd, MappedLink, MappedNetns, NetnsHolder};
 use common::ports::PortLine;
@@ -21,7 +22,7 @@ pub struct MapDocument<'a> {
     bridges: Vec<BridgeEntry>,
     /// Nothing is known of ports and findings where they were not looked for: null, and not an empty list.
     ports: Option<&'a [PortLine]>,
-    findings: Option<()>,
+    findings: Option<&'a [Finding]>,
     /// What could not be looked at, in words.
     unseen: Option<String>,
 }
@@ -137,9 +138,12 @@ impl<'a> MapDocument<'a> {
             unseen: (!unseen.is_empty()).then(|| unseen.to_string()),
         }
     }
-}
 
-impl<'a> MapDocument<'a> {
+    /// With what is wrong.
+    pub fn with_findings(self, findings: &'a [Finding]) -> Self {
+        MapDocument { findings: Some(findings), ..self }
+    }
+
     /// The same with ports.
     pub fn with_ports(self, ports: &'a [PortLine]) -> Self {
         MapDocument { ports: Some(ports), ..self }

@@ -5,6 +5,7 @@ mod changes;
 mod cli;
 mod document;
 mod draw;
+mod evidence;
 mod jobs;
 mod kinds;
 mod look;
@@ -22,6 +23,7 @@ mod stack_entry;
 mod tool;
 mod view;
 mod watch;
+mod why;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,7 @@ fn run() -> Result<Status, Failure> {
         Job::Ports(words) => ports::ports(words, &request),
         Job::Draw(format) => draw::draw(*format, &request),
         Job::Namespaces => jobs::namespaces(&request),
+        Job::Why => why::why(&request),
         Job::Watch => watch::watch(&request),
         Job::Diff(file) => jobs::diff(file, &request),
     }

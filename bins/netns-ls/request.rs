@@ -32,6 +32,8 @@ pub enum Job {
     Draw(PictureFormat),
     /// Namespaces of all kinds.
     Namespaces,
+    /// What is wrong.
+    Why,
     /// Changes, as they happen.
     Watch,
     /// Changes since this file was written.
@@ -148,6 +150,9 @@ impl Job {
         }
         if let Some(file) = cli.diff {
             return Ok(Job::Diff(file));
+        }
+        if cli.why {
+            return Ok(Job::Why);
         }
         if cli.watch {
             return Ok(Job::Watch);

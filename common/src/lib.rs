@@ -19,13 +19,13 @@
 //! | [`netlink`] | links, addresses, routes, rules and nftables: [`Socket`](netlink::Socket) |
 //! | [`packet`] | probes and their replies: ARP, neighbour discovery, ICMP |
 //! | [`probe`] | probes under way: the loop that sends, waits and listens, and what was sent |
-//! | [`diagnose`] | the judge: from evidence about a probe to its cause, a sentence and what helps |
 //! | [`view`] | a target's resolver, `/sys` and `/proc` for a program of the host |
 //! | [`firewall`] | the chains and rules of a namespace's packet filters, as their programs write them |
 //! | [`engine`] | the container engines, a file each: [`Engine`](engine::Engine) |
 //! | [`events`] | waits until containers may have changed |
 //! | [`netns`] | the names in `/run/netns`, as `ip netns` has them, and our records of them |
 //! | [`map`] | all network namespaces of the host, and which has an address |
+//! | [`diagnose`] | the judge: from evidence about a probe to its cause, a sentence and what helps; from that about a host to what is wrong |
 //! | [`find`] | from a [`Target`](target::Target) to what cannot change any more: [`Found`](find::Found) |
 //! | [`ports`] | which ports there are in all network namespaces: what listens, and what is published |
 //! | [`cli`] | the options and help texts that tools share |

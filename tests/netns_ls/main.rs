@@ -12,6 +12,7 @@ mod schema;
 mod stack;
 mod views;
 mod watch;
+mod why;
 mod widths;
 mod words;
 

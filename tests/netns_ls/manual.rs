@@ -115,7 +115,7 @@ fn of_readme(page: &str) -> Vec<PageExample> {
         match (line.strip_prefix("    # "), line.strip_prefix("    ")) {
             (Some(command), _) => {
                 // Ports are proven with a real Docker: tests/ports/docker.rs.
-                let is_other = command.contains("--watch") || command.contains("--ports");
+                let is_other = ["--watch", "--ports"].iter().any(|option| command.contains(option));
                 is_ours = command.starts_with("netns-ls") && !is_other;
                 if is_ours {
                     examples.push(PageExample { command: command.to_owned(), output: Vec::new() });
@@ -149,7 +149,13 @@ fn every_example_of_the_manual_prints_what_is_written_there() {
 #[test]
 fn every_example_of_the_readme_prints_what_is_written_there() {
     let host = need!(ExampleHost::new(["nginx", "db"]));
-    let examples = of_readme(&read("README.md"));
+    let (faults, examples): (Vec<_>, Vec<_>) =
+        of_readme(&read("README.md")).into_iter().partition(|example| example.command.contains("--why"));
     assert!(examples.len() >= 3, "{examples:#?}");
     host.prove(&examples);
+    // What is wrong there.
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    host.lab.shell("ip link set veth077b91e mtu 1400").run().ok();
+    host.containers[1].ip("route replace default via 172.17.0.99");
+    host.prove(&faults);
 }

@@ -15,6 +15,7 @@ mod cause;
 mod evidence;
 mod here;
 mod hop;
+pub mod host;
 mod judge;
 mod port;
 #[cfg(test)]

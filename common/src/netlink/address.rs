@@ -25,6 +25,7 @@ const IFA_PROTO: u16 = 11;
 /// linux/if_addr.h
 const IFA_F_SECONDARY: u32 = 0x01;
 const IFA_F_NODAD: u8 = 0x02;
+const IFA_F_DADFAILED: u32 = 0x08;
 const IFA_F_TENTATIVE: u32 = 0x40;
 const IFA_F_PERMANENT: u32 = 0x80;
 /// IFAPROT_KERNEL_RA, IFAPROT_KERNEL_LL: the kernel gives and takes these itself (Linux 5.18).
@@ -52,6 +53,8 @@ pub struct Address {
     pub is_plain: bool,
     /// Whether the kernel gave it by itself, and would again.
     pub is_kernels: bool,
+    /// Whether duplicate address detection has found another host with it (IPv6): it is not used.
+    pub is_refused: bool,
 }
 
 /// What is said of an address when it is given to a link, besides what it is.
@@ -72,7 +75,17 @@ impl Address {
     /// need.
     pub fn plain(index: u32, address: IpAddr, prefix_len: u8) -> Self {
         let given = AddressAttributes::default();
-        Address { index, address, prefix_len, peer: None, scope: 0, given, is_plain: true, is_kernels: false }
+        Address {
+            index,
+            address,
+            prefix_len,
+            peer: None,
+            scope: 0,
+            given,
+            is_plain: true,
+            is_kernels: false,
+            is_refused: false,
+        }
     }
 
     /// Reads the payload of an RTM_NEWADDR; `None` for one of a family that is neither IPv4 nor IPv6.
@@ -104,7 +117,8 @@ impl Address {
         let usual = IFA_F_SECONDARY | u32::from(IFA_F_NODAD) | IFA_F_TENTATIVE | IFA_F_PERMANENT;
         is_plain &= flags & !usual == 0 && flags & IFA_F_PERMANENT != 0;
         let is_kernels = matches!(origin, FROM_A_ROUTER | LINK_LOCAL);
-        Ok(Some(Address { index, address, prefix_len, peer, scope, given, is_plain, is_kernels }))
+        let is_refused = flags & IFA_F_DADFAILED != 0;
+        Ok(Some(Address { index, address, prefix_len, peer, scope, given, is_plain, is_kernels, is_refused }))
     }
 }
 

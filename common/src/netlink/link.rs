@@ -37,6 +37,7 @@ const IFLA_BR_STP_STATE: u16 = 5;
 pub(super) const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 const IFLA_BRPORT_STATE: u16 = 1;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_GROUP: u16 = 27;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_LINK_NETNSID: u16 = 37;
@@ -71,6 +72,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// Of a bridge's port, whether the bridge forwards through it.
     pub port_state: Option<PortState>,
+    /// Of a bridge's port, whether it sends nothing to other ports that are isolated.
+    pub is_isolated: bool,
     /// Whether it is a bridge that waits to learn of other bridges before it forwards (IEEE 802.1D).
     pub spanning_tree: bool,
     /// Of a bridge whether it keeps VLANs apart, and in which one a port is that nobody put into any (0: in none); nothing where
@@ -170,6 +173,7 @@ impl Link {
             operstate: OperState::Unknown,
             master: None,
             port_state: None,
+            is_isolated: false,
             spanning_tree: false,
             vlan_filtering: None,
             vlan: None,
@@ -263,6 +267,8 @@ impl Link {
                 }
                 (IFLA_INFO_SLAVE_DATA, data) if port_of_bridge => {
                     self.port_state = byte_in(data, IFLA_BRPORT_STATE)?.map(PortState::from);
+                    self.is_isolated =
+                        byte_in(data, IFLA_BRPORT_ISOLATED)?.is_some_and(|isolated| isolated != 0);
                 }
                 _ => {}
             }

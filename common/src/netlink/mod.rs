@@ -8,6 +8,7 @@
 //! linux/rtnetlink.h, and <https://docs.kernel.org/userspace-api/netlink/intro.html>.
 
 mod address;
+mod connected;
 mod conntrack;
 mod error;
 mod events;
@@ -31,6 +32,7 @@ mod traffic;
 mod wire;
 
 pub use address::{Address, AddressAttributes, NewAddress};
+pub use connected::busiest_destination;
 pub use conntrack::{FlowTuple, TrackedFlow};
 pub use error::NetlinkError;
 pub use events::ChangeListener;

@@ -1,0 +1,187 @@
+//! Packets through rules as programs wrote them.
+
+use super::super::facts::NetnsFilters;
+use super::{ChainHook, FirstPacket, PacketFate};
+use crate::firewall::{FilterChain, FilterProgram, WrittenRule};
+use crate::target::Transport;
+
+const IPTABLES: FilterProgram = FilterProgram::Iptables { six: false };
+
+fn packet() -> FirstPacket {
+    FirstPacket {
+        transport: Transport::Tcp,
+        source: "10.1.0.2".parse().unwrap(),
+        destination: "192.0.2.1".parse().unwrap(),
+        port: Some(80),
+        from: Some("br0".to_owned()),
+        out: Some("eth0".to_owned()),
+        is_bridged: false,
+        is_local: false,
+    }
+}
+
+fn chain(
+    program: FilterProgram,
+    table: &str,
+    name: &str,
+    policy: Option<&str>,
+    rules: &[&str],
+) -> FilterChain {
+    let is_nft = program == FilterProgram::Nft;
+    FilterChain {
+        program,
+        table: table.to_owned(),
+        name: name.to_owned(),
+        hook: (is_nft && policy.is_some()).then(|| format!("hook {name} priority filter")),
+        policy: policy.map(str::to_owned),
+        counter: None,
+        rules: rules.iter().map(|text| WrittenRule { text: (*text).to_owned(), counter: None }).collect(),
+    }
+}
+
+fn whole(chains: Vec<FilterChain>) -> NetnsFilters {
+    NetnsFilters { chains, is_whole: true }
+}
+
+fn forward(policy: &str, rules: &[&str]) -> NetnsFilters {
+    whole(vec![
+        chain(IPTABLES, "filter", "FORWARD", Some(policy), rules),
+        chain(
+            IPTABLES,
+            "filter",
+            "mine",
+            None,
+            &["-A mine -p tcp -m tcp --dport 80 -j DROP", "-A mine -j RETURN"],
+        ),
+    ])
+}
+
+/// `passes`, `unknown`, or whether the drop is by a rule about this packet's interface or address.
+fn fate(filters: &NetnsFilters) -> &'static str {
+    match filters.fate(ChainHook::Forward, &packet()) {
+        PacketFate::Passes => "passes",
+        PacketFate::Unknown => "unknown",
+        PacketFate::Dropped(place) if place.rule.is_none() => "policy",
+        PacketFate::Dropped(place) if place.is_specific => "specific",
+        PacketFate::Dropped(_) => "dropped",
+    }
+}
+
+#[test]
+fn a_rule_of_iptables_is_for_a_packet_or_it_is_not() {
+    for (rule, expected) in [
+        ("-A FORWARD -j DROP", "dropped"),
+        ("-A FORWARD -i br0 -j DROP", "specific"),
+        ("-A FORWARD -i br1 -j DROP", "passes"),
+        ("-A FORWARD -i br+ -j REJECT --reject-with icmp-port-unreachable", "specific"),
+        ("-A FORWARD ! -i br0 -j DROP", "passes"),
+        ("-A FORWARD -s 10.1.0.0/24 ! -o br0 -j DROP", "specific"),
+        ("-A FORWARD -s 10.1.0.3/32 -j DROP", "passes"),
+        ("-A FORWARD -d 192.0.2.1/32 -j DROP", "specific"),
+        ("-A FORWARD -p udp -j DROP", "passes"),
+        ("-A FORWARD -p icmp -j DROP", "passes"),
+        ("-A FORWARD -p tcp -m multiport --dports 22,79:81 -j DROP", "dropped"),
+        ("-A FORWARD -p tcp -m tcp ! --dport 80 -j DROP", "passes"),
+        ("-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", "dropped"),
+        ("-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j DROP", "passes"),
+        ("-A FORWARD -m conntrack --ctstate NEW -m comment --comment \"a -j b\" -j DROP", "dropped"),
+        ("-A FORWARD -m conntrack ! --ctstate NEW -j DROP", "passes"),
+        ("-A FORWARD -m addrtype --dst-type LOCAL -j DROP", "passes"),
+        ("-A FORWARD -m physdev --physdev-is-bridged -j DROP", "passes"),
+        ("-A FORWARD -m mark --mark 0x1 -j DROP", "unknown"),
+        ("-A FORWARD -m set --match-set bad src -j DROP", "unknown"),
+        ("-A FORWARD -m bpf --bytecode 1,6 -j DROP", "unknown"),
+        ("-A FORWARD -j NFQUEUE --queue-num 1", "unknown"),
+        ("-A FORWARD -j LOG --log-prefix \"-j DROP\"", "passes"),
+        ("-A FORWARD -j mine", "dropped"),
+        ("-A FORWARD -i br0 -g mine", "specific"),
+        ("-A FORWARD -p tcp --dport 81 -j mine", "passes"),
+        ("-A FORWARD -j gone", "unknown"),
+    ] {
+        assert_eq!(fate(&forward("accept", &[rule])), expected, "{rule}");
+    }
+}
+
+#[test]
+fn the_first_word_counts_and_the_policy_is_the_last() {
+    assert_eq!(fate(&forward("drop", &[])), "policy");
+    assert_eq!(fate(&forward("drop", &["-A FORWARD -i br0 -j ACCEPT"])), "passes");
+    assert_eq!(fate(&forward("drop", &["-A FORWARD -i br1 -j ACCEPT"])), "policy");
+    assert_eq!(fate(&forward("drop", &["-A FORWARD -m mark --mark 1 -j ACCEPT"])), "unknown");
+    // Both ways end in a drop.
+    assert_eq!(fate(&forward("drop", &["-A FORWARD -m mark --mark 1 -j DROP"])), "dropped");
+    assert_eq!(fate(&forward("accept", &["-A FORWARD -j ACCEPT", "-A FORWARD -j DROP"])), "passes");
+    let circle = whole(vec![
+        chain(IPTABLES, "filter", "FORWARD", Some("accept"), &["-A FORWARD -j a"]),
+        chain(IPTABLES, "filter", "a", None, &["-A a -j a"]),
+    ]);
+    assert_eq!(fate(&circle), "unknown");
+}
+
+#[test]
+fn every_chain_at_the_hook_has_a_say_and_no_other() {
+    let mut filters = forward("accept", &[]);
+    assert_eq!(fate(&filters), "passes");
+    filters.is_whole = false;
+    assert_eq!(fate(&filters), "unknown", "there may be another rule");
+    let others = [
+        chain(FilterProgram::Iptables { six: true }, "filter", "FORWARD", Some("drop"), &[]),
+        chain(IPTABLES, "filter", "INPUT", Some("drop"), &[]),
+        chain(FilterProgram::Nft, "bridge x", "forward", Some("drop"), &[]),
+        chain(FilterProgram::Nft, "ip6 x", "forward", Some("drop"), &[]),
+    ];
+    let mut filters = forward("accept", &[]);
+    filters.chains.extend(others);
+    assert_eq!(fate(&filters), "passes");
+    filters.chains.push(chain(FilterProgram::Nft, "inet x", "forward", Some("drop"), &[]));
+    assert_eq!(fate(&filters), "policy");
+}
+
+#[test]
+fn a_rule_of_nft_is_understood_or_proves_nothing() {
+    for (rule, expected) in [
+        ("counter packets 3 bytes 180 drop", "dropped"),
+        ("iifname \"br0\" counter packets 3 bytes 180 drop", "specific"),
+        ("iifname { \"br1\", \"br0\" } drop", "specific"),
+        ("iifname != \"br0\" drop", "passes"),
+        ("iifname \"br*\" oifname \"eth0\" drop", "specific"),
+        ("ip saddr 10.1.0.0/24 drop comment \"mine\"", "specific"),
+        ("ip daddr 10.0.0.0/8 drop", "passes"),
+        ("ip6 saddr fd00::/8 drop", "passes"),
+        ("tcp dport 80 drop", "dropped"),
+        ("tcp dport { 22, 80 } drop", "dropped"),
+        ("tcp dport 81-90 drop", "passes"),
+        ("tcp dport != 80 drop", "passes"),
+        ("udp dport != 80 drop", "passes"),
+        ("ct state established,related accept", "passes"),
+        ("ct state { new, untracked } drop", "dropped"),
+        ("meta l4proto tcp reject with tcp reset", "dropped"),
+        ("ip saddr @bad drop", "unknown"),
+        ("iifname vmap { \"br0\" : drop }", "unknown"),
+        ("meta mark 0x1 drop", "unknown"),
+        ("jump other", "dropped"),
+        ("log prefix \"drop\"", "unknown"),
+    ] {
+        let filters = whole(vec![
+            chain(FilterProgram::Nft, "inet x", "forward", Some("accept"), &[rule]),
+            chain(FilterProgram::Nft, "inet x", "other", None, &["tcp dport 80 drop"]),
+        ]);
+        assert_eq!(fate(&filters), expected, "{rule}");
+    }
+}
+
+#[test]
+fn whether_the_source_is_replaced_is_said_only_where_it_is_certain() {
+    let leaves = |rules: &[&str]| {
+        let filters = whole(vec![chain(IPTABLES, "nat", "POSTROUTING", Some("accept"), rules)]);
+        filters.translates(&FirstPacket { from: None, ..packet() })
+    };
+    let masquerade = "-A POSTROUTING -s 10.1.0.0/24 ! -o br0 -j MASQUERADE";
+    assert_eq!(leaves(&[]), Some(false));
+    assert_eq!(leaves(&[masquerade]), Some(true));
+    assert_eq!(leaves(&["-A POSTROUTING -s 10.2.0.0/24 ! -o br1 -j MASQUERADE"]), Some(false));
+    assert_eq!(leaves(&["-A POSTROUTING -m mark --mark 0x2000 -j MASQUERADE"]), None);
+    assert_eq!(leaves(&["-A POSTROUTING -j mine", masquerade]), None);
+    let partly = NetnsFilters { chains: vec![], is_whole: false };
+    assert_eq!(partly.translates(&packet()), None);
+}
