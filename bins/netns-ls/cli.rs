@@ -62,7 +62,7 @@ pub struct Cli {
     /// Draw it as a page to search and click in
     ///
     /// One HTML file that needs nothing from any network: `netns-ls --html >map.html`. With details of each namespace: processes,
-    /// addresses, ports, routes.
+    /// addresses, ports, routes, and the findings of --why.
     #[arg(long, conflicts_with_all = ["words", "ports", "namespaces", "watch", "diff", "json"])]
     pub html: bool,
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 
+use common::diagnose::host::Finding;
 use common::failure::{Failure, Status};
 use common::map::{MappedNetns, WantedDetails};
 use common::namespace::NamespaceKind;
@@ -14,12 +15,13 @@ use jiff::Timestamp;
 use nix::unistd::Pid;
 
 use crate::look::{HostLook, look};
-use crate::picture::{self, MapPage, MapPicture, PortBox};
+use crate::picture::{self, FindingBox, MapPage, MapPicture, PortBox};
 use crate::ports;
 use crate::request::{PictureFormat, Request};
 use crate::stack::NetnsStack;
 use crate::view::link_words::NOTHING;
 use crate::view::stack::route_rows;
+use crate::why::judged;
 
 /// So many processes of a namespace are named in a page; the others are counted.
 const MOST_PROCESSES: usize = 20;
@@ -40,6 +42,9 @@ pub fn draw(format: PictureFormat, request: &Request) -> Result<Status, Failure>
         PictureFormat::Html => {
             map.map.namespaces.iter().for_each(|netns| add_facts(&mut picture, netns));
             ports::all(&session)?.iter().for_each(|line| add_port(&mut picture, line));
+            let (found, not_read) = judged(&map, &session)?;
+            not_read.iter().for_each(|what| picture.add_unseen(&one_line(what)));
+            found.iter().for_each(|finding| add_finding(&mut picture, finding));
             page(&picture)?
         }
     };
@@ -96,6 +101,17 @@ fn add_facts(picture: &mut MapPicture, netns: &MappedNetns) {
             one.facts.insert(name, words);
         }
     }
+}
+
+fn add_finding(picture: &mut MapPicture, finding: &Finding) {
+    let safe = |text: &str| one_line(text).into_owned();
+    let shown = FindingBox {
+        ifname: finding.ifname.as_deref().map(safe),
+        text: safe(&finding.text),
+        fix: finding.fix.iter().map(|command| safe(command)).collect(),
+        advice: finding.advice.as_deref().map(safe),
+    };
+    picture.add_finding(finding.netns_inode, shown);
 }
 
 fn add_port(picture: &mut MapPicture, line: &PortLine) {

@@ -15,6 +15,7 @@ use nix::unistd::geteuid;
 use crate::document::MapDocument;
 use crate::evidence::{HostEvidence, collect};
 use crate::look::{HostLook, look, named};
+use crate::named_map::NamedMap;
 use crate::request::Request;
 use crate::tool::TOOL;
 
@@ -25,12 +26,7 @@ const BETWEEN: Duration = Duration::from_millis(500);
 pub fn why(request: &Request) -> Result<Status, Failure> {
     let session = request.find.session();
     let HostLook { map, status } = look(request, &session)?;
-    let HostEvidence { facts, not_read } = collect(&map, &session)?;
-    let mut found = findings(&facts);
-    if !found.is_empty() {
-        sleep(BETWEEN);
-        found = still_there(found, &session)?;
-    }
+    let (found, not_read) = judged(&map, &session)?;
     if !request.format.quiet {
         not_read.iter().for_each(|why| say(TOOL, format_args!("not looked at: {}", one_line(why))));
     }
@@ -47,6 +43,17 @@ pub fn why(request: &Request) -> Result<Status, Failure> {
         (true, true) => Status::Yes,
         (true, false) => Status::Failed,
     })
+}
+
+/// What is wrong, and what could not be read, a line each.
+pub fn judged(map: &NamedMap, session: &FindSession) -> Result<(Vec<Finding>, Vec<String>), Failure> {
+    let HostEvidence { facts, not_read } = collect(map, session)?;
+    let mut found = findings(&facts);
+    if !found.is_empty() {
+        sleep(BETWEEN);
+        found = still_there(found, session)?;
+    }
+    Ok((found, not_read))
 }
 
 /// Those of a second look that were there at the first: what an engine is about to set up, or to remove, looks like a fault for a

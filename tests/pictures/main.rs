@@ -61,6 +61,11 @@ impl Drawn {
         containers[0].ip("link set eth1 up");
         containers[0].ip("route add default via 198.18.0.1");
         containers[1].ip("address add 198.18.1.3/24 dev eth0");
+        // The kernel tells a moment later that a bridge has a carrier.
+        support::until::until("both bridges are up", || {
+            let links = lab.command("ip").args(["-br", "link", "show", "type", "bridge"]).run().stdout;
+            links.lines().filter(|line| line.split_whitespace().nth(1) == Some("UP")).count() == 2
+        });
         let listen = r#"$| = 1; $s = IO::Socket::INET->new(Listen => 5, LocalPort => 8080) or die; print "ready\n"; sleep 1000"#;
         let mut listener = lab.command("nsenter");
         listener.args(["-t", &web.to_string(), "-n", "perl", "-MIO::Socket::INET", "-e", listen]);

@@ -1,6 +1,7 @@
 //! The page in a browser: what is in it, clicks, keys, search, light and dark.
 
 use serde_json::json;
+use support::run::Run;
 use support::skip::need;
 
 use crate::browser::Scheme;
@@ -8,10 +9,10 @@ use crate::scripts::{LOW_CONTRAST, OVERLAPS, item};
 use crate::{Drawn, browser};
 
 /// What is lit: the names of the boxes around, and how many cables.
-const LIT: &str = "[[...document.querySelectorAll('.item.lit .line.title')].map((title) => title.textContent.trim()).sort().join(' '),
+const LIT: &str = "[[...document.querySelectorAll('.item.lit .line.title > :first-child')].map((title) => title.textContent.trim()).sort().join(' '),
     document.querySelectorAll('path.lit').length]";
-const FOCUSED: &str = "document.activeElement.querySelector('.title').textContent.trim()";
-const SHOWN: &str = "[...document.querySelectorAll('.item:not([hidden]) .line.title')].map((title) => title.textContent.trim()).join(' ')";
+const FOCUSED: &str = "document.activeElement.querySelector('.line.title > :first-child').textContent.trim()";
+const SHOWN: &str = "[...document.querySelectorAll('.item:not([hidden]) .line.title > :first-child')].map((title) => title.textContent.trim()).join(' ')";
 
 #[test]
 fn a_click_lights_a_containers_cables_and_shows_its_details() {
@@ -97,6 +98,34 @@ fn it_can_be_used_by_its_keys_alone() {
     browser.press("/");
     browser.write("no such thing");
     assert_eq!(browser.text("document.getElementById('count').textContent"), "0 of 5 shown");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn what_why_finds_is_shown_where_it_is() {
+    let (drawn, mut browser) = (need!(Drawn::new()), need!(browser()));
+    drawn.lab.shell("ip link set vweb0 mtu 1400").run().ok();
+    let why = drawn.lab.tool("netns-ls").args(["-q", "--why", "--json"]).run();
+    let why: serde_json::Value = serde_json::from_str(&why.stdout).unwrap();
+    let found = why["findings"].as_array().unwrap();
+    assert!(!found.is_empty(), "unequal MTUs are a finding");
+    browser.open(&drawn.file(&["--html"]).0);
+    let count = browser.text("document.getElementById('findings').textContent");
+    assert!(count.starts_with(&format!("⚠ {} finding", found.len())), "{count}");
+    let marked = browser.evaluate("document.querySelectorAll('.has-finding').length").as_u64().unwrap();
+    let mut panels = String::new();
+    for _ in 0..marked {
+        browser.press("n");
+        panels += &browser.text("document.getElementById('panel').textContent");
+    }
+    for finding in found {
+        let fixes = finding["fix"].as_array().unwrap();
+        for text in fixes.iter().chain([&finding["text"]]).filter_map(|text| text.as_str()) {
+            assert!(panels.contains(text), "{text}: {panels}");
+        }
+    }
+    assert_eq!(browser.evaluate(LOW_CONTRAST), json!([]));
+    browser.screenshot("page-findings");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

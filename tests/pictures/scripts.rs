@@ -81,7 +81,7 @@ pub const SVG_OVERLAPS: &str = r#"(() => {
 /// Where a box with that title is.
 pub fn item(title: &str) -> String {
     format!(
-        "[...document.querySelectorAll('.item')].find((item) => item.querySelector('.title').textContent.trim() === {})",
+        "[...document.querySelectorAll('.item')].find((item) => item.querySelector('.line.title > :first-child').textContent.trim() === {})",
         serde_json::Value::from(title)
     )
 }

@@ -17,6 +17,6 @@ mod tests;
 
 pub use assemble::picture;
 pub use dot::dot;
-pub use model::{MapPicture, PortBox};
+pub use model::{FindingBox, MapPicture, PortBox};
 pub use page::MapPage;
 pub use svg::svg;

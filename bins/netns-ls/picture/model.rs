@@ -178,7 +178,6 @@ impl InterfaceBox {
 }
 
 impl MapPicture {
-    #[cfg_attr(not(test), expect(dead_code, reason = "--why comes next"))]
     /// Shows a finding where it is: at a bridge if it is about one or a port of it, else at the namespace; what is about a namespace
     /// that is not in the picture, at the host.
     pub fn add_finding(&mut self, inode: u64, finding: FindingBox) {
@@ -196,6 +195,15 @@ impl MapPicture {
         if let Some(one) = all.get_mut(at) {
             one.findings.push(finding);
         }
+    }
+
+    /// Says what could not be looked at, if that is not said already.
+    pub fn add_unseen(&mut self, what: &str) {
+        if self.unseen.as_ref().is_some_and(|unseen| unseen.contains(what)) {
+            return;
+        }
+        let before = self.unseen.take().map(|unseen| unseen + ", ").unwrap_or_default();
+        self.unseen = Some(before + what);
     }
 
     /// The box of the namespace with that inode.

@@ -90,7 +90,7 @@
 
   function finding(one) {
     const made = make("div", "finding");
-    made.append(make("div", "", (one.ifname ? `${one.ifname}: ` : "") + one.text));
+    made.append(make("div", "", one.text));
     if (one.advice) made.append(make("div", "muted", one.advice));
     for (const command of one.fix || []) made.append(make("code", "", command));
     panel.append(made);
@@ -128,7 +128,7 @@
     }
     panel.append(make("h3", "", "interfaces"));
     (item.kind === "bridge" ? [one.own, ...one.ports] : one.rows).forEach(nic);
-    section("ports", (one.ports || []).map((port) => port.text));
+    if (item.kind !== "bridge") section("ports", (one.ports || []).map((port) => port.text));
     section("routes", facts.routes);
     panel.scrollTop = 0;
   }
