@@ -50,7 +50,9 @@ impl Browser {
     pub fn start(world: &World) -> Result<Self, Missing> {
         let profile = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique("chromium-"));
         let mut command = world.command("sh");
+        // It makes its home where there is none, and the tests' is meant to be none.
         command
+            .env("HOME", &profile)
             .args(["-c", START, "chromium"])
             .arg(format!("--user-data-dir={}", profile.display()))
             .args(OPTIONS);
