@@ -89,7 +89,7 @@ const OF_LEFTOVERS: &[Fault] = &[
         restores: false,
         ..fault(
             "netns-orphaned",
-            "sleep 300 9</run/netns/b >/dev/null 2>&1 & ip netns del b; sleep 0.3",
+            "exec 9</run/netns/b; sleep 300 >/dev/null 2>&1 & exec 9<&-; ip netns del b",
         )
     },
     Fault {
