@@ -88,7 +88,7 @@ pub struct ListenerProcess {
     pub netns_inode: Option<u64>,
 }
 
-/// A line for each port of all namespaces, in the order of [`rows`].
+/// A line for each port of all namespaces, in the order of [`rows()`].
 pub fn lines(snapshot: &PortsSnapshot, names: &PortNames) -> Vec<PortLine> {
     rows(snapshot).iter().map(|row| PortLine::of(row, snapshot, names)).collect()
 }
