@@ -5,6 +5,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
+    time::SystemTime,
 };
 
 use crate::{error::BenchError, program};
@@ -20,7 +21,9 @@ pub(crate) struct Workshop(PathBuf);
 
 impl Workshop {
     pub(crate) fn open() -> Result<Self, BenchError> {
-        let dir = env::temp_dir().join(format!("netns-toolbox-bench-{}", process::id()));
+        // In a world PIDs start from 1 again, and a bench that was killed leaves its directory.
+        let since = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_micros());
+        let dir = env::temp_dir().join(format!("netns-toolbox-bench-{}-{since}", process::id()));
         fs::create_dir(&dir).map_err(BenchError::path(&dir))?;
         Ok(Self(dir))
     }
