@@ -23,14 +23,7 @@ pub fn walk_inside<T, E: Display>(
     let (entries, mut unseen) = entries::all(depth)?;
     let mut seen = Vec::new();
     for entry in &entries {
-        let namespace = match entry.open() {
-            Ok(Some(namespace)) => namespace,
-            Ok(None) => continue,
-            Err(error) => {
-                unseen.not_opened(entry, &error);
-                continue;
-            }
-        };
+        let Some(namespace) = unseen.opened(entry) else { continue };
         let is_own = entry.identity == home.identity();
         match home.inside(&namespace, || look(entry, is_own)) {
             Ok(Ok(found)) => seen.extend(found),

@@ -251,17 +251,11 @@ fn numbered(socket: &mut Socket, nsid: i32) -> Result<Owners, MapError> {
     let home = Home::current()?;
     let (entries, mut unseen) = entries::all(LookDepth::Quick)?;
     for entry in &entries {
-        match entry.open() {
-            Ok(Some(namespace)) => {
-                if socket.nsid(&namespace)? != Some(nsid) {
-                    continue;
-                }
-                let is_own = entry.identity == home.identity();
-                let owners = vec![OwnerNetns::at(entry, namespace, is_own)];
-                return Ok(Owners { owners, ..Owners::default() });
-            }
-            Ok(None) => {}
-            Err(error) => unseen.not_opened(entry, &error),
+        let Some(namespace) = unseen.opened(entry) else { continue };
+        if socket.nsid(&namespace)? == Some(nsid) {
+            let is_own = entry.identity == home.identity();
+            let owners = vec![OwnerNetns::at(entry, namespace, is_own)];
+            return Ok(Owners { owners, ..Owners::default() });
         }
     }
     Ok(Owners { unseen, ..Owners::default() })

@@ -55,11 +55,7 @@ struct HostReading<'a> {
 impl HostReading<'_> {
     /// Adds the namespace, unless it has vanished. One that cannot be read is on the map without links, and said to be unseen.
     fn visit(&mut self, entry: &MapEntry, tour: &mut NetnsTour<'_>) {
-        let namespace = match entry.open() {
-            Ok(Some(namespace)) => namespace,
-            Ok(None) => return,
-            Err(error) => return self.map.unseen.not_opened(entry, &error),
-        };
+        let Some(namespace) = self.map.unseen.opened(entry) else { return };
         let is_own = entry.identity == self.home.identity();
         let mut netns = mapped(entry, &namespace, is_own);
         if is_own {

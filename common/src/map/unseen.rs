@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::MapEntry;
-use crate::namespace::NamespaceError;
+use crate::namespace::{Namespace, NamespaceError};
 
 /// What a walk through all namespaces had to leave out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,12 +19,14 @@ pub struct Unseen {
 }
 
 impl Unseen {
-    /// Leaves out a namespace that could not be opened.
-    pub(super) fn not_opened(&mut self, entry: &MapEntry, error: &NamespaceError) {
-        match error {
-            NamespaceError::NotPermitted { .. } => self.not_opened += 1,
-            error => self.not_read(entry, error),
+    /// Opens a namespace, or leaves it out; nothing is left out of one that has vanished.
+    pub(super) fn opened(&mut self, entry: &MapEntry) -> Option<Namespace> {
+        match entry.open() {
+            Ok(namespace) => return namespace,
+            Err(NamespaceError::NotPermitted { .. }) => self.not_opened += 1,
+            Err(error) => self.not_read(entry, error),
         }
+        None
     }
 
     /// Leaves out a namespace that could not be read, or a part of what is in it.

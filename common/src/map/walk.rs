@@ -49,14 +49,7 @@ pub fn walk<T>(
     let (entries, mut unseen) = entries::all(LookDepth::Quick)?;
     let mut seen = Vec::new();
     for entry in &entries {
-        let namespace = match entry.open() {
-            Ok(Some(namespace)) => namespace,
-            Ok(None) => continue,
-            Err(error) => {
-                unseen.not_opened(entry, &error);
-                continue;
-            }
-        };
+        let Some(namespace) = unseen.opened(entry) else { continue };
         let socket = match home.inside(&namespace, Socket::open) {
             Ok(socket) => socket?,
             Err(Errno::EPERM) => {

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::errno::Errno;
 use pnet_packet::ip::IpNextHeaderProtocols;
 
 use super::IpFamily;
@@ -12,7 +11,7 @@ use super::bpf::*;
 use super::neighbour::PacketError;
 use super::neighbour::error::failed;
 use super::neighbour::packet_socket::PacketSocket;
-use super::tap::{AT_ONCE, ETH_P_ALL, FRAME_TYPE, OUTGOING, TapLayer, frame_type, split};
+use super::tap::{ETH_P_ALL, FRAME_TYPE, OUTGOING, TapLayer, frame_type, read_waiting, split};
 use crate::sys::{self, BATCH, RecvBuffer};
 use crate::target::{DestPort, Transport};
 
@@ -81,23 +80,14 @@ impl PortTap {
 
     /// Hands over what has been seen since.
     pub fn read(&mut self, mut each: impl FnMut(TappedSegment)) {
-        let mut total = 0;
-        while total < AT_ONCE {
-            let count = match sys::receive_many(self.socket.as_fd(), &mut self.buffers, 0) {
-                Ok(count) => count,
-                Err(Errno::EINTR) => continue,
-                // Nothing more, or a link that went down.
-                Err(_) => return,
-            };
-            for buffer in &self.buffers[..count] {
-                let Some((index, way)) = buffer.from_link() else { continue };
-                if let Some((from, to, kind)) = read(self.family, self.transport, buffer.data()) {
-                    let (is_outgoing, is_for_us) = (way == OUTGOING, way == FOR_US);
-                    each(TappedSegment { index, is_outgoing, is_for_us, from, to, kind });
-                }
+        let (family, transport) = (self.family, self.transport);
+        read_waiting(&self.socket, &mut self.buffers, |buffer| {
+            let Some((index, way)) = buffer.from_link() else { return };
+            if let Some((from, to, kind)) = read(family, transport, buffer.data()) {
+                let (is_outgoing, is_for_us) = (way == OUTGOING, way == FOR_US);
+                each(TappedSegment { index, is_outgoing, is_for_us, from, to, kind });
             }
-            total += count;
-        }
+        });
     }
 }
 

@@ -28,7 +28,7 @@ const ETH_P_IPV6: u16 = 0x86dd;
 /// linux/if_packet.h: PACKET_OUTGOING.
 pub(super) const OUTGOING: u8 = 4;
 /// How many packets are read before the caller looks at the clock again.
-pub(super) const AT_ONCE: usize = 4096;
+const AT_ONCE: usize = 4096;
 
 /// What frames with packets of that family say that they hold.
 pub(super) const fn frame_type(family: IpFamily) -> u16 {
@@ -97,22 +97,32 @@ impl Tap {
 
     /// Hands over what has been seen since.
     pub fn read(&mut self, mut each: impl FnMut(TappedEcho)) {
-        let mut total = 0;
-        while total < AT_ONCE {
-            let count = match sys::receive_many(self.socket.as_fd(), &mut self.buffers, 0) {
-                Ok(count) => count,
-                Err(Errno::EINTR) => continue,
-                // Nothing more, or a link that went down.
-                Err(_) => return,
-            };
-            for buffer in &self.buffers[..count] {
-                let Some((index, kind)) = buffer.from_link() else { continue };
-                if let Some((from, to, what)) = read(self.family, buffer.data()) {
-                    each(TappedEcho { index, is_outgoing: kind == OUTGOING, from, to, kind: what });
-                }
+        let family = self.family;
+        read_waiting(&self.socket, &mut self.buffers, |buffer| {
+            let Some((index, kind)) = buffer.from_link() else { return };
+            if let Some((from, to, what)) = read(family, buffer.data()) {
+                each(TappedEcho { index, is_outgoing: kind == OUTGOING, from, to, kind: what });
             }
-            total += count;
-        }
+        });
+    }
+}
+
+/// Hands over the packets that wait in a tap's socket.
+pub(super) fn read_waiting(
+    socket: &PacketSocket,
+    buffers: &mut [RecvBuffer],
+    mut each: impl FnMut(&RecvBuffer),
+) {
+    let mut total = 0;
+    while total < AT_ONCE {
+        let count = match sys::receive_many(socket.as_fd(), buffers, 0) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => continue,
+            // Nothing more, or a link that went down.
+            Err(_) => return,
+        };
+        buffers[..count].iter().for_each(&mut each);
+        total += count;
     }
 }
 
