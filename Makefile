@@ -3,61 +3,87 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: build release demo test test-all engines kernels lint msrv audit bench fuzz docs picture install
+.PHONY: help rust build release demo test test-all engines kernels lint msrv audit bench fuzz docs picture install uninstall dist
 
-build:
+.DEFAULT_GOAL = build
+
+# This list.
+help:
+	@awk '/^[A-Z]+ =/ { next } /^# / { said = substr($$0, 3); next } \
+	    /^[a-z-]+:/ && said { sub(/:.*/, ""); printf "make %-10s %s\n", $$0, said } { said = "" }' Makefile
+
+rust:
+	@tests/setup/rust
+
+# The tools, for working on them: target/debug.
+build: rust
 	cargo build --workspace --locked
 
-release:
+# The tools as they are shipped: static, small. Prints the directory.
+release: rust
 	tests/setup/release
 
+# The tools at work on a real container, each command with its output.
 demo:
 	@tests/setup/demo
 
-test:
+# The tests, with real container engines; no engine is installed.
+test: rust
 	tests/setup/test
 
 # The same with all of each kind, what is released, and the other kernel: an hour.
-test-all:
+test-all: rust
 	tests/setup/test-all
 
-# Each state of a container, with a suite's engines as they are now: trixie, sid, or those here.
+# Each state of a container, with a suite's engines as they are now: SUITE=trixie, sid, or here.
 SUITE = trixie
-engines:
+engines: rust
 	tests/setup/engines '$(SUITE)'
 
 # What the kernel at hand may lack, on Debian's stock kernel in an emulator.
-kernels:
+kernels: rust
 	tests/setup/kernels
 
-lint:
+# Format, clippy, documentation, shell scripts.
+lint: rust
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --document-private-items --locked
 	tests/setup/shellcheck
 
 # With the oldest compiler that Cargo.toml declares.
-msrv:
+msrv: rust
 	tests/setup/msrv
 
-audit:
+# Known holes and the licences of what is used.
+audit: rust
 	tests/setup/audit
 
-bench:
+# How fast, beside what people use today.
+bench: rust
 	tests/setup/bench
 
 # Each fuzz target for SECONDS.
 SECONDS = 60
-fuzz:
+fuzz: rust
 	tests/setup/fuzz '$(SECONDS)'
 
 # Rewrites man/ and completions/ from what each tool's cli.rs says.
-docs:
+docs: rust
 	UPDATE_DOCS=1 cargo test --locked --test docs
 
 # Draws docs/netns-ls.svg again.
-picture:
+picture: rust
 	tests/setup/picture
 
+# Tools, manuals, completions and systemd units, into DESTDIR and PREFIX (/usr/local).
 install:
-	tests/setup/install '$(PREFIX)' '$(DESTDIR)'
+	@tests/setup/install '$(PREFIX)' '$(DESTDIR)'
+
+# Removes what `make install` with the same PREFIX and DESTDIR has put there.
+uninstall:
+	@tests/setup/install --remove '$(PREFIX)' '$(DESTDIR)'
+
+# Tarballs for x86_64 and aarch64, a .deb for each, and their checksums: target/dist.
+dist: rust
+	tests/setup/dist
