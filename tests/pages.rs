@@ -181,6 +181,22 @@ fn the_code_leads_to_each_decision_and_to_no_page_that_is_not_there() {
     assert_eq!(named, decisions.collect());
 }
 
+/// The README is short: it says what the tools are for, and repeats examples that are proved where the guide has them.
+#[test]
+fn the_readme_is_read_in_a_minute_and_shows_only_what_the_guide_has() {
+    let (readme, guide) =
+        (fs::read_to_string(root("README.md")).unwrap(), fs::read_to_string(root("docs/guide.md")).unwrap());
+    let words = readme.split_whitespace().count();
+    assert!(words <= 1200, "{words} words");
+    let line = |heading: &str| readme.lines().position(|line| line == heading).unwrap() + 1;
+    assert!(line("## Install") <= 25 && line("## The tools") <= 40);
+    let examples: Vec<&str> = readme.split("\n\n").filter(|block| block.starts_with("    # ")).collect();
+    assert!(examples.len() >= 4, "{examples:#?}");
+    for example in examples {
+        assert!(guide.contains(example), "docs/guide.md lacks:\n{example}");
+    }
+}
+
 /// What tests/layers checks, as the page draws it: for a tool its layers in a line, for the library a line for each, the
 /// lowest last.
 #[test]

@@ -1,4 +1,4 @@
-//! The versions that the table has been right with: the file `proved`, which `make engines` writes and the README repeats.
+//! The versions that the table has been right with: the file `proved`, which `make engines` writes and docs/engines.md repeats.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,16 +25,16 @@ pub fn update(suite: &Suite, table: &Table) {
 }
 
 #[test]
-fn the_readme_says_which_versions_are_proved() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+fn the_page_says_which_versions_are_proved() {
+    let page = fs::read_to_string(root().join("docs/engines.md")).unwrap();
     let proved = fs::read_to_string(file()).unwrap();
     assert!(proved.lines().count() > 0);
     for line in proved.lines() {
         let (suite, versions) = line.split_once(": ").expect("SUITE: VERSIONS");
         let row = format!("| {suite} | {versions} |");
         assert!(
-            readme.contains(&row),
-            "make engines has proved other versions than the README says; its row is now:\n{row}"
+            page.contains(&row),
+            "make engines has proved other versions than docs/engines.md says; its row is now:\n{row}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The examples of the manual and of the README run, and print what is written there. Observer: the pages.
+//! The examples of the manual and of the guide run, and print what is written there. Observer: the pages.
 
 use std::fs;
 use std::path::Path;
@@ -107,8 +107,8 @@ fn of_manual(roff: &str) -> Vec<PageExample> {
     examples
 }
 
-/// The indented blocks of the README with commands of netns-ls.
-fn of_readme(page: &str) -> Vec<PageExample> {
+/// The indented blocks of a page with commands of netns-ls.
+fn of_page(page: &str) -> Vec<PageExample> {
     let mut examples: Vec<PageExample> = Vec::new();
     let mut is_ours = false;
     for line in page.lines() {
@@ -147,10 +147,10 @@ fn every_example_of_the_manual_prints_what_is_written_there() {
 }
 
 #[test]
-fn every_example_of_the_readme_prints_what_is_written_there() {
+fn every_example_of_the_guide_prints_what_is_written_there() {
     let host = need!(ExampleHost::new(["nginx", "db"]));
     let (faults, examples): (Vec<_>, Vec<_>) =
-        of_readme(&read("README.md")).into_iter().partition(|example| example.command.contains("--why"));
+        of_page(&read("docs/guide.md")).into_iter().partition(|example| example.command.contains("--why"));
     assert!(examples.len() >= 3, "{examples:#?}");
     host.prove(&examples);
     // What is wrong there.
