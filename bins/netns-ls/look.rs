@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use common::cli::FindSession;
 use common::failure::{self, Failure, Status, say};
 use common::find::{KnownHost, host};
-use common::map::{HostMap, LookDepth, MappedNetns};
+use common::map::{HostMap, LookDepth, MappedNetns, NetnsNames};
 use common::namespace::NamespaceKind;
 use common::process::Process;
 use nix::unistd::Pid;
 
 use crate::named_map::NamedMap;
-use crate::names::NetnsNames;
 use crate::request::Request;
 use crate::tool::TOOL;
 

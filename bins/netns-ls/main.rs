@@ -11,7 +11,6 @@ mod kinds;
 mod look;
 mod meaning;
 mod named_map;
-mod names;
 mod picture;
 mod ports;
 mod request;

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use common::map::{HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns};
-
-use crate::names::NetnsNames;
+use common::map::{HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns, NetnsNames};
 
 /// A map, and what its namespaces are called.
 #[derive(Debug, Default)]

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use common::engine::Container;
-use common::map::{HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns, NetnsHolder};
+use common::map::{HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns, NetnsHolder, NetnsNames};
 use common::netlink::{Address, Link, OperState};
 use common::target::{EngineName, Mac};
 use nix::unistd::{Pid, Uid};
 
 use crate::named_map::NamedMap;
-use crate::names::NetnsNames;
 
 /// A link that is up, of this kind; loopback for `loopback`, hardware for nothing.
 pub fn link(index: u32, name: &str, kind: &str) -> MappedLink {

@@ -30,9 +30,10 @@ TARGET:
   mac:02:42:ac:11:00:05 veth:veth12ab veth:veth12ab@if2 veth:98 veth:if98
                         the owner of that address, or of the veth's other end";
 
-/// What the `--help` of a tool that takes a DEST says about it: the table of [`Dest`](crate::target::Dest)'s grammar, which
-/// the manuals have too.
-pub const DESTS: &str = "\
+/// The rows of [`DESTS`] that mean one host.
+macro_rules! one_dest {
+    () => {
+        "\
 DEST:
   10.1.0.1 fe80::1%eth0
                         an address
@@ -40,9 +41,21 @@ DEST:
   gateway               the container's default gateway
   docker:db pod:web     another container: a TARGET with its kind
   tcp:db:5432 udp:[fd00::1]:53 tcp:docker:db:80
-                        a port of any of these
+                        a port of any of these"
+    };
+}
+
+/// What the `--help` of a tool that takes several DESTs says about them: the table of [`Dest`](crate::target::Dest)'s
+/// grammar, which the manuals have too.
+pub const DESTS: &str = concat!(
+    one_dest!(),
+    "
   10.1.0.0/24 10.1.0.5-10.1.0.9
-                        all of these addresses: a scan";
+                        all of these addresses: a scan"
+);
+
+/// The same of a tool that takes a single one.
+pub const ONE_DEST: &str = one_dest!();
 
 /// How to find what a TARGET means, and the help.
 #[derive(Debug, Clone, Args)]

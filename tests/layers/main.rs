@@ -26,7 +26,7 @@ struct House {
     in_circles: &'static [&'static str],
 }
 
-const HOUSES: [House; 7] = [
+const HOUSES: [House; 8] = [
     House {
         root: "bins/add-nic",
         layers: &[
@@ -70,7 +70,7 @@ const HOUSES: [House; 7] = [
         layers: &[
             &["tool", "cli"],
             &["request", "kinds", "stack"],
-            &["names", "stack_entry"],
+            &["stack_entry"],
             &["named_map"],
             &["sample"],
             &["view", "look", "meaning", "evidence"],
@@ -97,6 +97,21 @@ const HOUSES: [House; 7] = [
             &["main"],
         ],
         private: &[("cli", &["parse", "main"])],
+        in_circles: &[],
+    },
+    House {
+        root: "bins/netns-trace",
+        layers: &[
+            &["tool", "cli", "model"],
+            &["request"],
+            &["state", "probe", "evidence"],
+            &["walk"],
+            &["verdict"],
+            &["report"],
+            &["jobs"],
+            &["main"],
+        ],
+        private: &[("cli", &["request", "main"])],
         in_circles: &[],
     },
     House {

@@ -44,7 +44,7 @@ pub fn collect(map: &NamedMap, session: &FindSession) -> Result<HostEvidence, Fa
     for netns in &map.map.namespaces {
         let known = facts.netns.entry(netns.inode).or_default();
         known.name = map.who(netns);
-        known.target = target(netns);
+        known.target = netns.target();
     }
     facts.stale_names = names::stale(&map.map)?;
     engines::expectations(&mut facts, session);
@@ -52,23 +52,6 @@ pub fn collect(map: &NamedMap, session: &FindSession) -> Result<HostEvidence, Fa
     not_read.sort();
     not_read.dedup();
     Ok(HostEvidence { facts, not_read })
-}
-
-/// The TARGET that means a namespace, as a command takes it.
-fn target(netns: &MappedNetns) -> Option<String> {
-    if netns.is_own {
-        return None;
-    }
-    if let Some(container) = netns.containers.first() {
-        return Some(container.target());
-    }
-    let by_hand = |path: &std::path::PathBuf| {
-        let name = path.strip_prefix(common::netns::DIRECTORY).ok()?.to_str()?;
-        (!name.contains('/')).then(|| format!("netns:{name}"))
-    };
-    let named = netns.names.iter().find_map(by_hand);
-    let path = || netns.names.first().and_then(|path| path.to_str()).map(str::to_owned);
-    named.or_else(|| netns.processes.first().map(|pid| format!("pid:{pid}"))).or_else(path)
 }
 
 /// What is read of one namespace, and what of it could not be.

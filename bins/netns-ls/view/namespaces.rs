@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use common::engine::Container;
+use common::map::{ContainerNames, HOST};
 use common::namespace::NamespaceKind;
 use common::output::{self, one_line};
 use serde::Serialize;
@@ -10,7 +11,6 @@ use serde::Serialize;
 use super::interfaces::shown;
 use super::link_words::NOTHING;
 use crate::kinds::KindredNamespace;
-use crate::names::{ContainerNames, HOST};
 
 const HEADER: [&str; 7] = ["KIND", "INODE", "PROCESSES", "PID", "COMMAND", "OWNER", "WHO"];
 

@@ -1,11 +1,12 @@
 //! What each network namespace is called: by its containers, its name, its process; never twice the same. Pure.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use common::engine::{Container, Pod};
-use common::map::{HostMap, MappedNetns};
 use nix::unistd::Pid;
+
+use super::{HostMap, MappedNetns};
+use crate::engine::{Container, Pod};
 
 /// What the tool's own network namespace is called.
 pub const HOST: &str = "host";
@@ -49,7 +50,7 @@ fn by_number(inode: u64) -> String {
 /// The TARGET that means it: `netns:blue`, or the path of its file.
 fn by_path<P: AsRef<Path>>(names: &[P]) -> Option<String> {
     let path = names.first()?.as_ref();
-    let name = path.strip_prefix(common::netns::DIRECTORY).ok();
+    let name = path.strip_prefix(crate::netns::DIRECTORY).ok();
     Some(match name.filter(|name| name.components().count() == 1) {
         Some(name) => format!("netns:{}", name.display()),
         None => path.display().to_string(),
@@ -118,14 +119,31 @@ fn short(container: &Container) -> String {
     container.full_name() + &container.of_whom()
 }
 
+impl MappedNetns {
+    /// The TARGET that means it; nothing of our own namespace, and where there is none.
+    pub fn target(&self) -> Option<String> {
+        if self.is_own {
+            return None;
+        }
+        if let Some(container) = self.containers.first() {
+            return Some(container.target());
+        }
+        let by_hand = |path: &PathBuf| {
+            let name = path.strip_prefix(crate::netns::DIRECTORY).ok()?.to_str()?;
+            (!name.contains('/')).then(|| format!("netns:{name}"))
+        };
+        let named = self.names.iter().find_map(by_hand);
+        let path = || self.names.first().and_then(|path| path.to_str()).map(str::to_owned);
+        named.or_else(|| self.processes.first().map(|pid| format!("pid:{pid}"))).or_else(path)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use common::target::EngineName;
     use nix::unistd::Uid;
 
     use super::*;
+    use crate::target::EngineName;
 
     fn container(engine: EngineName, name: &str) -> Container {
         Container {

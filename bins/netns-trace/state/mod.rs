@@ -1,0 +1,85 @@
+//! What is set up on this host: the map, and of each namespace on the way what it takes to follow a packet there, read when it is
+//! asked for, once.
+
+mod netns;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use common::cli::FindSession;
+use common::failure::{Failure, Status};
+use common::find::host;
+use common::hint;
+use common::hint::Hint;
+use common::map::{HostMap, LookDepth, MappedNetns, NetnsNames};
+use common::netns::Home;
+
+pub use netns::VisitedNetns;
+
+/// The host, and what was read of its namespaces so far.
+#[derive(Debug)]
+pub struct HostState {
+    /// Every namespace with its links.
+    pub map: HostMap,
+    /// Engines that could not be asked: their containers have no names.
+    pub not_asked: Vec<String>,
+    names: NetnsNames,
+    home: Home,
+    read: RefCell<BTreeMap<u64, Rc<VisitedNetns>>>,
+}
+
+impl HostState {
+    /// Reads the map.
+    ///
+    /// # Errors
+    /// When not even our own network can be read.
+    pub fn read(find: &FindSession) -> Result<Self, Failure> {
+        let known = host(LookDepth::Quick, &find.engines)?;
+        let names = NetnsNames::of(&known.map, &HashMap::new());
+        let not_asked = known.errors.iter().map(ToString::to_string).collect();
+        let home = Home::current()?;
+        Ok(HostState { map: known.map, not_asked, names, home, read: RefCell::default() })
+    }
+
+    /// What a namespace is called, as it came.
+    pub fn who(&self, inode: u64) -> String {
+        self.names.of_netns(inode)
+    }
+
+    /// The namespace with that inode.
+    ///
+    /// # Errors
+    /// When it is not on the map.
+    pub fn mapped(&self, inode: u64) -> Result<&MappedNetns, Failure> {
+        self.map.netns(inode).ok_or_else(|| {
+            Failure::failed(self.who(inode), "its network namespace is gone, or may not be looked at")
+        })
+    }
+
+    /// The state of a namespace.
+    ///
+    /// # Errors
+    /// When it has vanished, or may not be entered.
+    pub fn netns(&self, inode: u64) -> Result<Rc<VisitedNetns>, Failure> {
+        if let Some(known) = self.read.borrow().get(&inode) {
+            return Ok(Rc::clone(known));
+        }
+        let opened = self.mapped(inode)?.open()?;
+        let namespace = opened
+            .ok_or_else(|| Failure::said(Status::No, format_args!("{}: has ended", self.who(inode))))?;
+        let state = Rc::new(VisitedNetns::open(namespace, &self.home, self.who(inode))?);
+        self.read.borrow_mut().insert(inode, Rc::clone(&state));
+        Ok(state)
+    }
+
+    /// A command in the network of that namespace: as it is in our own; nothing where no TARGET means the other.
+    pub fn inside(&self, inode: u64, command: Option<Hint>) -> Option<Hint> {
+        let netns = self.map.netns(inode)?;
+        if netns.is_own {
+            return command;
+        }
+        let target = netns.target()?;
+        command.and_then(|command| hint!("nsenter-rs -t {} -n {}", target, command))
+    }
+}

@@ -1,0 +1,3 @@
+//! The tool's name, for messages.
+
+pub const TOOL: &str = "netns-trace";

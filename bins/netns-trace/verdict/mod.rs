@@ -1,0 +1,36 @@
+//! Joins what the walk knows, what was seen of the probe, and whether the answer came. Pure.
+
+use crate::model::{EvidenceLevel, TraceReport, TraceVerdict};
+use crate::walk::TraceWalk;
+
+/// What is to be expected, where nothing was sent.
+pub fn expected(walk: TraceWalk) -> TraceReport {
+    let mut report = TraceReport {
+        schema: TraceReport::SCHEMA,
+        verdict: TraceVerdict::Passes,
+        cause: None,
+        text: "nothing found that stops it".to_owned(),
+        hop: None,
+        rule: None,
+        evidence: vec![EvidenceLevel::State],
+        not_seen: walk.doubts,
+        fix: Vec::new(),
+        advice: None,
+        hops: walk.hops,
+    };
+    if let Some(first) = walk.obstacles.into_iter().next() {
+        report.verdict = first.verdict;
+        report.cause = Some(first.cause);
+        report.text = first.text;
+        report.hop = Some(first.place);
+        report.rule = first.rule;
+        report.fix = first.fix;
+        report.advice = first.advice;
+        report.hops.truncate(first.after);
+    } else if !report.not_seen.is_empty() {
+        report.verdict = TraceVerdict::CannotTell;
+        report.text =
+            "nothing found that certainly stops it, and not everything could be followed".to_owned();
+    }
+    report
+}
