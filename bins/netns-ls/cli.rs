@@ -28,7 +28,7 @@ pub struct Cli {
     /// Show bridges, the ports of each, and the containers at them
     ///
     /// What `brctl show` showed, of all network namespaces. A bridge without ports has one line.
-    #[arg(long, conflicts_with_all = ["words", "path", "tree", "graph", "html", "namespaces", "watch", "diff", "json"])]
+    #[arg(long, conflicts_with_all = ["words", "path", "tree", "graph", "html", "namespaces", "watch", "diff"])]
     pub bridges: bool,
 
     /// Show the veth pairs and bridges between two containers
@@ -37,11 +37,11 @@ pub struct Cli {
     /// that has to route, a line says so; whether it does, and whether a firewall lets it, is not checked. Exit status 1 if
     /// there is no way.
     #[arg(long, num_args = 2, value_names = ["A", "B"], value_hint = ValueHint::Other)]
-    #[arg(conflicts_with_all = ["words", "tree", "graph", "html", "namespaces", "watch", "diff", "json"])]
+    #[arg(conflicts_with_all = ["words", "tree", "graph", "html", "namespaces", "watch", "diff"])]
     pub path: Option<Vec<String>>,
 
     /// Show who is plugged into what as a tree
-    #[arg(long, conflicts_with_all = ["words", "graph", "html", "namespaces", "watch", "diff", "json"])]
+    #[arg(long, conflicts_with_all = ["words", "graph", "html", "namespaces", "watch", "diff"])]
     pub tree: bool,
 
     /// Show who listens on which port, and which ports are published
@@ -131,7 +131,8 @@ pub struct Cli {
 
     /// Print JSON
     ///
-    /// One object, with everything. With --namespaces an array of objects, with --watch and --diff one object per line.
+    /// One object, with everything, also with --bridges and --tree. With --path its field `path` has the way. With --namespaces
+    /// it is an array of objects, with --watch and --diff one object per line.
     #[arg(long)]
     pub json: bool,
 

@@ -10,6 +10,7 @@ use crate::named_map::{LinkAt, NamedMap, links_of};
 use crate::stack::NetnsStack;
 use crate::stack_entry::StackEntry;
 use crate::view::link_words::{address, port_state, state};
+use crate::view::path::PathStep;
 
 /// What `schema` says: the number grows when a field changes its meaning or goes.
 pub const SCHEMA: &str = "netns-ls/1";
@@ -23,6 +24,8 @@ pub struct MapDocument<'a> {
     /// Nothing is known of ports and findings where they were not looked for: null, and not an empty list.
     ports: Option<&'a [PortLine]>,
     findings: Option<&'a [Finding]>,
+    /// The interfaces of a way, where one was asked for; empty if there is none.
+    path: Option<Vec<HopEntry>>,
     /// What could not be looked at, in words.
     unseen: Option<String>,
 }
@@ -87,6 +90,18 @@ struct InterfaceEntry {
     programs: Vec<ProgramEntry>,
 }
 
+/// One interface of a way.
+#[derive(Debug, Serialize)]
+struct HopEntry {
+    netns_inode: u64,
+    netns: String,
+    ifname: String,
+    ifindex: u32,
+    addresses: Vec<String>,
+    /// How it leads to the next; null of the last.
+    next: Option<PathStep>,
+}
+
 /// Another link; what is not known of it is null.
 #[derive(Debug, Serialize)]
 struct EndEntry {
@@ -135,6 +150,7 @@ impl<'a> MapDocument<'a> {
             namespaces: namespaces.iter().map(|netns| NetnsEntry::of(map, netns, stack(netns))).collect(),
             ports: None,
             findings: None,
+            path: None,
             unseen: (!unseen.is_empty()).then(|| unseen.to_string()),
         }
     }
@@ -142,6 +158,12 @@ impl<'a> MapDocument<'a> {
     /// With what is wrong.
     pub fn with_findings(self, findings: &'a [Finding]) -> Self {
         MapDocument { findings: Some(findings), ..self }
+    }
+
+    /// The same with the way that was asked for.
+    pub fn with_path(self, way: &[(LinkAt<'_>, Option<PathStep>)], map: &NamedMap) -> Self {
+        let hops = way.iter().map(|(link, step)| HopEntry::of(map, *link, *step));
+        MapDocument { path: Some(hops.collect()), ..self }
     }
 
     /// The same with ports.
@@ -181,6 +203,19 @@ impl HolderEntry {
             NetnsHolder::Descriptor { pid, fd } => HolderEntry::Descriptor { pid: pid.as_raw(), fd: *fd },
             NetnsHolder::Socket { pid, fd } => HolderEntry::Socket { pid: pid.as_raw(), fd: *fd },
             NetnsHolder::Unknown => HolderEntry::Unknown,
+        }
+    }
+}
+
+impl HopEntry {
+    fn of(map: &NamedMap, link: LinkAt<'_>, next: Option<PathStep>) -> Self {
+        HopEntry {
+            netns_inode: link.netns.inode,
+            netns: map.who(link.netns),
+            ifname: link.name(),
+            ifindex: link.mapped.link.index,
+            addresses: link.mapped.addresses.iter().map(address).collect(),
+            next,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The jobs that look once: a look at the host, and the view of it that was asked for.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use common::cli::FindSession;
@@ -24,9 +23,6 @@ use crate::view::namespaces::ContainersInside;
 use crate::view::stack::StackView;
 use crate::view::{self, path::ends};
 use crate::watch;
-
-/// A map that `--json` wrote is smaller, whatever the host.
-const MOST_BYTES: u64 = 1 << 30;
 
 /// A line for each interface, or what else is wanted of every namespace; or everything as JSON.
 pub fn interfaces(all: bool, request: &Request) -> Result<Status, Failure> {
@@ -110,16 +106,31 @@ fn sections(map: &NamedMap, namespaces: &[&MappedNetns], request: &Request) -> R
     }
     let with_who = namespaces.len() != 1;
     let view = StackView { map, stacks: &stacks, with_who, quiet: request.format.quiet };
-    let parts = [
-        view.routes(),
-        if wanted.rules { view.rules(true) } else { None },
-        view.neighbours(),
-        view.fdb(),
-        view.programs(),
-        view::filters::chains(map, &stacks, (true, with_who)),
+    let rules = if wanted.rules { view.rules(true) } else { None };
+    let filters = view::filters::chains(map, &stacks, (true, with_who));
+    let parts: [(_, fn(&NetnsDetails) -> bool, _); 6] = [
+        ("routes", |details| details.routes.is_some(), view.routes()),
+        ("rules", |details| details.rules.is_some(), rules),
+        ("neighbours", |details| details.neighbours.is_some(), view.neighbours()),
+        ("forwarding entries", |details| details.fdb.is_some(), view.fdb()),
+        ("attached programs", |details| details.programs.is_some(), view.programs()),
+        ("packet filters", |details| details.firewall.is_some(), filters),
     ];
-    print(&parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"))?;
+    for (what, is_read, part) in &parts {
+        // Of what could not be read it is not known that there is none.
+        if part.is_none() && !stacks.is_empty() && stacks.iter().all(|stack| is_read(&stack.details)) {
+            say_none(what, request);
+        }
+    }
+    print(&parts.into_iter().filter_map(|(_, _, part)| part).collect::<Vec<_>>().join("\n\n"))?;
     Ok(status)
+}
+
+/// Says that there is nothing to list: nothing at all would look like a failure.
+fn say_none(what: &str, request: &Request) {
+    if !request.format.quiet {
+        failure::say(TOOL, format_args!("no {what}"));
+    }
 }
 
 /// Reads what is wanted of each; `Failed` if something could not be read, which is said with `notes`.
@@ -153,16 +164,33 @@ fn read_stacks<'a>(
     Ok((stacks, status))
 }
 
+/// Everything: a tree, and a table of bridges, say a part of it.
+fn all_as_json(map: &NamedMap, status: Status) -> Result<Status, Failure> {
+    let namespaces: Vec<&MappedNetns> = map.map.namespaces.iter().collect();
+    common::json::pretty(&mut io::stdout(), &MapDocument::of(map, &namespaces, &[]))?;
+    Ok(status)
+}
+
 /// Bridges, and what is plugged into them.
 pub fn bridges(request: &Request) -> Result<Status, Failure> {
     let HostLook { map, status } = look(request, &request.find.session())?;
-    print(&view::bridges::table(&map, request.format.quiet))?;
+    if request.format.json {
+        return all_as_json(&map, status);
+    }
+    let table = view::bridges::table(&map, request.format.quiet);
+    if table.is_empty() {
+        say_none("bridges", request);
+    }
+    print(&table)?;
     Ok(status)
 }
 
 /// Everything as a tree.
 pub fn tree(request: &Request) -> Result<Status, Failure> {
     let HostLook { map, status } = look(request, &request.find.session())?;
+    if request.format.json {
+        return all_as_json(&map, status);
+    }
     print(&view::tree::tree(&map))?;
     Ok(status)
 }
@@ -174,7 +202,16 @@ pub fn path(words: &[MapWord; 2], request: &Request) -> Result<Status, Failure> 
     let [from, to] = words;
     let [from, to] = [end(from, &map, &session)?, end(to, &map, &session)?];
     let names = [&from, &to].map(|links| links.first().map(|link| map.who(link.netns)).unwrap_or_default());
-    match view::path::path(&map, &from, &to) {
+    let way = view::path::path(&map, &from, &to);
+    if request.format.json {
+        let way = way.as_deref().unwrap_or_default();
+        let is_on_it = |netns: &&MappedNetns| way.iter().any(|(link, _)| link.netns.inode == netns.inode);
+        let namespaces: Vec<&MappedNetns> = map.map.namespaces.iter().filter(is_on_it).collect();
+        let document = MapDocument::of(&map, &namespaces, &[]).with_path(way, &map);
+        common::json::pretty(&mut io::stdout(), &document)?;
+    }
+    match way {
+        Some(_) if request.format.json => Ok(status),
         Some(way) => {
             print(&view::path::table(&map, &way, request.format.quiet))?;
             Ok(status)
@@ -227,14 +264,7 @@ pub fn namespaces(request: &Request) -> Result<Status, Failure> {
 
 /// What changed since `file` was written; status 1 if anything did.
 pub fn diff(file: &Path, request: &Request) -> Result<Status, Failure> {
-    let name = file.display().to_string();
-    let mut text = Vec::new();
-    let read = match file.as_os_str() == "-" {
-        true => io::stdin().take(MOST_BYTES).read_to_end(&mut text),
-        false => File::open(file).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text)),
-    };
-    read.map_err(|error| Failure::failed(&name, &error).caused_by(error))?;
-    let old = SavedMap::read(&name, &text)?;
+    let old = SavedMap::read(file)?;
     let HostLook { map, status } = look(request, &request.find.session())?;
     let mut new = SavedMap::of(&map);
     if status != Status::Yes {

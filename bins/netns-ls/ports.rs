@@ -40,6 +40,10 @@ pub fn ports(words: &[PortsWord], request: &Request) -> Result<Status, Failure> 
             }
         }
     }
+    // A word without a port has its own message.
+    if lines.is_empty() && status == Status::Yes && !request.format.quiet {
+        say(TOOL, "no ports");
+    }
     show(&lines, words.is_empty(), request, &session)?;
     Ok(status)
 }

@@ -1,6 +1,11 @@
 //! A map as far as two of them are compared: one of now, or one that `--json` has written.
 
-use common::failure::{Failure, Status};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use common::failure::Failure;
 use common::map::LinkEnd;
 use serde::Deserialize;
 
@@ -8,12 +13,19 @@ use crate::document::SCHEMA;
 use crate::named_map::{LinkAt, NamedMap, links_of};
 use crate::view::link_words::{address, state};
 
+/// No map is larger: one of 4,000 namespaces has 6 MiB.
+const MOST_BYTES: u64 = 256 << 20;
+
 /// A map, in words that stay the same from one call to the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct SavedMap {
-    #[serde(default)]
-    schema: String,
     pub namespaces: Vec<SavedNetns>,
+}
+
+/// What a file says about its own format.
+#[derive(Debug, Deserialize)]
+struct WithSchema {
+    schema: Option<String>,
 }
 
 /// A namespace of it.
@@ -64,26 +76,59 @@ impl SavedMap {
     /// The map as it is now.
     pub fn of(map: &NamedMap) -> Self {
         let netns = |netns| SavedNetns::of(map, netns);
-        SavedMap { schema: SCHEMA.to_owned(), namespaces: map.map.namespaces.iter().map(netns).collect() }
+        SavedMap { namespaces: map.map.namespaces.iter().map(netns).collect() }
     }
 
-    /// What `--json` has written; `file` is what messages call it.
+    /// What `--json` has written into `file`; standard input if that is `-`.
     ///
     /// # Errors
-    /// When it is anything else.
-    pub fn read(file: &str, text: &[u8]) -> Result<Self, Failure> {
-        let map: SavedMap = serde_json::from_slice(text).map_err(|error| {
-            Failure::failed(file, format_args!("is not what netns-ls --json prints: {error}"))
-                .with_status(Status::Failed)
-                .hint("netns-ls --json >FILE")
-        })?;
-        match map.schema == SCHEMA {
-            true => Ok(map),
+    /// When it cannot be read, or is anything else.
+    pub fn read(file: &Path) -> Result<Self, Failure> {
+        let (name, source): (_, Box<dyn Read>) = match file.as_os_str() == "-" {
+            true => ("standard input".to_owned(), Box::new(io::stdin())),
             false => {
-                Err(Failure::failed(file, format_args!("has the schema {:?}, not {SCHEMA:?}", map.schema))
-                    .hint("netns-ls --json >FILE"))
+                let name = file.display().to_string();
+                let opened = File::open(file);
+                (
+                    name.clone(),
+                    Box::new(opened.map_err(|error| Failure::failed(name, &error).caused_by(error))?),
+                )
             }
+        };
+        let mut text = Vec::new();
+        let read = source.take(MOST_BYTES + 1).read_to_end(&mut text);
+        read.map_err(|error| Failure::failed(&name, &error).caused_by(error))?;
+        SavedMap::of_text(&name, &text)
+    }
+
+    /// The map that `text` is; `name` is what messages call the file.
+    fn of_text(name: &str, text: &[u8]) -> Result<Self, Failure> {
+        let is_not = |why: fmt::Arguments<'_>| {
+            let what = format_args!("is not what netns-ls --json prints: {why}");
+            Failure::failed(name, what).hint("netns-ls --json >FILE")
+        };
+        if text.len() as u64 > MOST_BYTES {
+            return Err(is_not(format_args!("larger than {} MiB", MOST_BYTES >> 20)));
         }
+        let syntax = |error: &serde_json::Error| match error.is_eof() {
+            true if text.is_empty() => is_not(format_args!("it is empty")),
+            true => is_not(format_args!("it ends in the middle, at line {}", error.line())),
+            false => is_not(format_args!("no JSON, at line {} column {}", error.line(), error.column())),
+        };
+        match serde_json::from_slice(text) {
+            Ok(WithSchema { schema: Some(schema) }) if schema == SCHEMA => {}
+            Ok(WithSchema { schema: Some(schema) }) => {
+                return Err(is_not(format_args!("its schema is {schema:?}, and not {SCHEMA:?}")));
+            }
+            Err(error) if !error.is_data() => return Err(syntax(&error).caused_by(error)),
+            _ => return Err(is_not(format_args!("it has no schema"))),
+        }
+        // What serde says of a field names types of ours, which tell nobody anything.
+        serde_json::from_slice(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let what = format_args!("a field is missing or of another type, at line {line} column {column}");
+            is_not(what).caused_by(error)
+        })
     }
 
     /// The same, with the containers that `old` had where some engine could not be asked now.

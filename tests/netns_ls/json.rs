@@ -100,12 +100,45 @@ fn what_changed_since_a_map_was_written_is_printed_and_nothing_else() {
 }
 
 #[test]
-fn a_file_that_is_no_map_is_an_error_that_says_how_to_make_one() {
+fn a_file_that_is_no_map_is_an_error_that_says_why_and_how_to_make_one() {
     let bridged = need!(Bridged::new(&[]));
-    for text in ["", "[]", "{\"schema\":\"x\",\"namespaces\":[]}", "{\"namespaces\":[]}"] {
-        let ran = bridged.lab.tool("netns-ls").args(["--diff", "-"]).run_with_input(text);
-        ran.fails_with(2).stdout_is("").stderr_has("hint: netns-ls --json >FILE");
+    let diff = |text: &str| bridged.lab.tool("netns-ls").args(["--diff", "-"]).run_with_input(text);
+    let map = bridged.lab.tool("netns-ls").args(["-q", "--json"]).run().ok().stdout;
+    for (text, why) in [
+        ("", "it is empty"),
+        ("[]", "it has no schema"),
+        ("7", "it has no schema"),
+        (r#"{"namespaces":[]}"#, "it has no schema"),
+        (r#"{"schema":"x","namespaces":[]}"#, r#"its schema is "x", and not "netns-ls/1""#),
+        (
+            r#"{"schema":"netns-ls/1","namespaces":7}"#,
+            "a field is missing or of another type, at line 1 column 37",
+        ),
+        (r#"{"schema":"netns-ls/1"}"#, "a field is missing or of another type, at line 1 column 23"),
+        ("\u{7f}ELF", "no JSON, at line 1 column 1"),
+        (&map[..map.len() / 2], "it ends in the middle, at line "),
+        (&map.replace("\"links\"", "\"lynx\""), "a field is missing or of another type, at line "),
+        (&r#"{"a":"#.repeat(1 << 20), "no JSON, at line 1 column "),
+    ] {
+        let ran = diff(text).fails_with(2).stdout_is("").stderr_has("hint: netns-ls --json >FILE");
+        let ran = ran.stderr_has(&format!("standard input: is not what netns-ls --json prints: {why}"));
+        // What only a reader of the source knows.
+        assert!(!ran.stderr.contains("Saved") && !ran.stderr.contains("struct"), "{ran}");
     }
     let ran = bridged.lab.tool("netns-ls").args(["--diff", "/run/nowhere"]).run();
-    ran.fails_with(2).stderr_has("netns-ls: /run/nowhere: ");
+    ran.fails_with(2).stderr_has("netns-ls: /run/nowhere: No such file");
+    let ran = bridged.lab.tool("netns-ls").args(["--diff", "/run"]).run();
+    ran.fails_with(2).stderr_has("netns-ls: /run: Is a directory");
+}
+
+#[test]
+fn a_file_without_an_end_is_given_up_at_a_limit() {
+    let bridged = need!(Bridged::new(&[]));
+    let tool = support::tools::tool("netns-ls");
+    // A GiB of address space is enough for the file and what is made of it.
+    let script = format!("ulimit -v 1048576; yes '                ' | {tool} --diff -");
+    let ran = bridged.lab.shell(&script).run().fails_with(2).stdout_is("");
+    ran.stderr_has("standard input: is not what netns-ls --json prints: larger than 256 MiB");
+    let ran = bridged.lab.tool("netns-ls").args(["--diff", "/dev/zero"]).run().fails_with(2);
+    ran.stderr_has("netns-ls: /dev/zero: is not what netns-ls --json prints: larger than 256 MiB");
 }

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod docker;
+mod faults;
 mod hostile;
 mod json;
 mod manual;
@@ -41,7 +42,22 @@ impl Bridged {
         for (at, container) in bridged.containers.iter().enumerate() {
             bridged.plug(container, &format!("198.18.0.{}/24", at + 2));
         }
+        bridged.settle();
         Ok(bridged)
+    }
+
+    /// Waits until the links carry packets and have the addresses that the kernel gives them.
+    fn settle(&self) {
+        for container in &self.containers {
+            let script = format!(
+                "up() {{ ip -o link show $1 | grep -q 'state UP' && ip -o -6 address show dev $1 | grep -q fe80; }}
+                 for i in $(seq 100); do up br0 && up veth-{name} && break; sleep 0.05; done
+                 for i in $(seq 100); do nsenter -t {pid} -n ip -o -6 address show dev eth0 | grep -q fe80 && break; sleep 0.05; done",
+                name = container.name,
+                pid = container.pid
+            );
+            self.lab.shell(&script).run().ok();
+        }
     }
 
     /// Gives the container an `eth0` on the bridge.

@@ -104,3 +104,24 @@ fn packet_filters_are_shown_as_iptables_writes_them() {
         json::is_valid(&map);
     }
 }
+
+#[test]
+fn where_there_is_nothing_to_list_a_line_says_so() {
+    let lab = need!(support::lab::Lab::new());
+    lab.shell("ip netns add blue").run().ok();
+    for (options, said) in [
+        (&["--routes", "netns:blue"][..], "no routes"),
+        (&["--neigh", "netns:blue"], "no neighbours"),
+        (&["--fdb", "netns:blue"], "no forwarding entries"),
+        (&["--bridges"], "no bridges"),
+        (&["--ports", "netns:blue"], "no ports"),
+    ] {
+        let ran = lab.tool("netns-ls").args(options).run().ok().stdout_is("");
+        assert!(ran.stderr.lines().any(|line| line == format!("netns-ls: {said}")), "{options:?}: {ran}");
+        let ran = lab.tool("netns-ls").arg("-q").args(options).run().ok().stdout_is("");
+        assert_eq!(ran.stderr, "", "{options:?}");
+    }
+    // Two at once: what is there is shown, and of the other it is said.
+    let ran = lab.tool("netns-ls").args(["--rules", "--fdb", "netns:blue"]).run().ok();
+    ran.stdout_has("lookup local").stderr_has("netns-ls: no forwarding entries\n");
+}

@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use common::map::LinkPlace;
 use common::output;
+use serde::Serialize;
 
 use super::interfaces::shown;
 use super::link_words::{addresses, ifname, who};
@@ -17,17 +18,23 @@ const HEADER: [&str; 4] = ["WHO", "INTERFACE", "ADDRESS", "NEXT"];
 const SPARED: [usize; 1] = [2];
 
 /// How one interface of a way leads to the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PathStep {
     /// To the other end of its veth pair.
+    #[serde(rename = "peer")]
     Pair,
     /// To the bridge that it is a port of.
+    #[serde(rename = "master")]
     ToMaster,
     /// To one of its ports.
+    #[serde(rename = "port")]
     ToPort,
     /// To the link below.
+    #[serde(rename = "lower")]
     Down,
     /// To a link above.
+    #[serde(rename = "upper")]
     Up,
     /// To another link of its namespace, which has to route.
     Routed,

@@ -50,7 +50,14 @@ impl KnownHost {
         let at = self.map.namespaces.iter().enumerate();
         let at: HashMap<u64, usize> = at.map(|(at, netns)| (netns.inode, at)).collect();
         for known in containers {
-            let Ok(process) = known.hold() else { continue };
+            let process = match known.hold() {
+                Ok(process) => process,
+                Err(FindError::Exited(_) | FindError::NotRunning(_)) => continue,
+                Err(error) => {
+                    self.errors.push(error);
+                    continue;
+                }
+            };
             let now = ProcessInodes::of(&process).netns_inode;
             match now.filter(|_| now == known.process.netns_inode).and_then(|inode| at.get(&inode)) {
                 Some(at) => self.map.namespaces[*at].containers.push(known.container),

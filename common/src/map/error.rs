@@ -60,7 +60,10 @@ pub enum MapError {
     /// Our own namespace cannot be opened.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
-    /// Our own network cannot be read.
+    /// Our own links cannot be read.
+    #[error("the network namespace of this process: {0}")]
+    Own(#[source] NetlinkError),
+    /// A network cannot be read; who asked knows which.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
 }

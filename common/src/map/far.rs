@@ -5,11 +5,12 @@
 //! kernel is asked first for the far link itself (IFLA_TARGET_NETNSID, Linux 4.20): few namespaces have one of that name, index and MAC.
 
 use std::collections::HashMap;
+use std::io;
 
 use super::ends::{EndClaim, NetnsNumbers, NumberQuestion};
-use super::{MapEntry, MappedNetns};
+use super::{MapEntry, MappedNetns, Unseen};
 use crate::namespace::Namespace;
-use crate::netlink::{Link, Socket};
+use crate::netlink::{Link, NetlinkError, Socket};
 use crate::netns::Home;
 use crate::target::Mac;
 
@@ -24,13 +25,15 @@ pub(super) struct Answers<'a> {
     pub namespaces: &'a [MappedNetns],
     /// Where the answers go.
     pub numbers: &'a mut NetnsNumbers,
+    /// Where it is said which namespaces gave no answer.
+    pub unseen: &'a mut Unseen,
 }
 
 /// What can be a far link: those of an index and a MAC, as the positions of their namespaces.
 type LinksByLook = HashMap<(u32, Option<Mac>), Vec<usize>>;
 
 impl Answers<'_> {
-    /// Asks as far as possible: what has vanished meanwhile, or may not be looked at, stays unknown.
+    /// Asks as far as possible: what has vanished meanwhile stays unknown, and what cannot be asked is said to be unseen.
     pub(super) fn ask(&mut self, questions: &[NumberQuestion]) {
         let mut looks = LinksByLook::new();
         for (at, netns) in self.namespaces.iter().enumerate() {
@@ -42,8 +45,11 @@ impl Answers<'_> {
             let Some((_held, mut socket)) = self.socket_in(questions[0].asked) else { continue };
             self.ask_for_home(questions[0].asked, &mut socket);
             for question in questions {
-                if self.numbers.said(question.asked, question.number).is_none() {
-                    self.ask_one(&mut socket, *question, &looks);
+                if self.numbers.said(question.asked, question.number).is_some() {
+                    continue;
+                }
+                if let Err(error) = self.ask_one(&mut socket, *question, &looks) {
+                    self.unseen.not_read_again(question.asked, error);
                 }
             }
         }
@@ -51,27 +57,35 @@ impl Answers<'_> {
 
     /// Most links of others lead to our own namespace.
     fn ask_for_home(&mut self, asked: u64, socket: &mut Socket) {
-        if let Ok(Some(number)) = socket.nsid(self.home.namespace()) {
-            self.numbers.say(asked, number, self.home.identity().inode);
+        match socket.nsid(self.home.namespace()) {
+            Ok(Some(number)) => self.numbers.say(asked, number, self.home.identity().inode),
+            Ok(None) => {}
+            Err(error) => self.unseen.not_read_again(asked, error),
         }
     }
 
-    fn ask_one(&mut self, socket: &mut Socket, question: NumberQuestion, looks: &LinksByLook) {
+    fn ask_one(
+        &mut self,
+        socket: &mut Socket,
+        question: NumberQuestion,
+        looks: &LinksByLook,
+    ) -> Result<(), NetlinkError> {
         let candidates = match socket.link_of(question.number, question.far_index) {
             Ok(Some(far)) => self.alike(&far, looks),
             // Neither there any more nor anywhere else.
-            Ok(None) => return,
+            Ok(None) => return Ok(()),
             Err(_) => self.fitting(question),
         };
         for candidate in candidates.into_iter().take(MOST_TRIED) {
             let Some(namespace) = self.opened(candidate) else { continue };
-            if let Ok(Some(number)) = socket.nsid(&namespace) {
+            if let Some(number) = socket.nsid(&namespace)? {
                 self.numbers.say(question.asked, number, candidate);
                 if number == question.number {
-                    return;
+                    return Ok(());
                 }
             }
         }
+        Ok(())
     }
 
     /// The namespaces that have a link which looks like `far`.
@@ -104,13 +118,21 @@ impl Answers<'_> {
         others.map(|netns| netns.inode).collect()
     }
 
-    fn opened(&self, inode: u64) -> Option<Namespace> {
-        self.ways.get(&inode)?.open().ok().flatten()
+    fn opened(&mut self, inode: u64) -> Option<Namespace> {
+        let opened = self.ways.get(&inode)?.open();
+        opened.unwrap_or_else(|error| {
+            self.unseen.not_read_again(inode, error);
+            None
+        })
     }
 
-    fn socket_in(&self, inode: u64) -> Option<(Namespace, Socket)> {
+    fn socket_in(&mut self, inode: u64) -> Option<(Namespace, Socket)> {
         let namespace = self.opened(inode)?;
-        let socket = self.home.inside(&namespace, Socket::open).ok()?.ok()?;
-        Some((namespace, socket))
+        match self.home.inside(&namespace, Socket::open) {
+            Ok(Ok(socket)) => return Some((namespace, socket)),
+            Ok(Err(error)) => self.unseen.not_read_again(inode, error),
+            Err(errno) => self.unseen.not_read_again(inode, io::Error::from(errno)),
+        }
+        None
     }
 }

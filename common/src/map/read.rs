@@ -25,7 +25,7 @@ pub fn read(depth: LookDepth) -> Result<HostMap, MapError> {
     let (entries, unseen) = entries::all(depth)?;
     let mut own = Socket::open()?;
     // Numbers are given when a link that leads to another namespace is first shown: so this comes before they are asked for.
-    let own_links = read_links(&mut own)?;
+    let own_links = read_links(&mut own).map_err(MapError::Own)?;
     let mut reading = HostReading {
         home: &home,
         own,
@@ -91,9 +91,13 @@ impl HostReading<'_> {
         let open = questions(namespaces, &self.numbers);
         if !open.is_empty() {
             let ways = entries.iter().map(|entry| (entry.identity.inode, entry)).collect();
-            Answers { home: self.home, ways, namespaces, numbers: &mut self.numbers }.ask(&open);
+            let unseen = &mut self.map.unseen;
+            Answers { home: self.home, ways, namespaces, numbers: &mut self.numbers, unseen }.ask(&open);
             // A container that has started meanwhile is on a cable whose near end we have not seen.
-            namespaces[0].links = read_links(&mut self.own)?;
+            match read_links(&mut self.own) {
+                Ok(links) => namespaces[0].links = links,
+                Err(error) => self.map.unseen.not_read_again(namespaces[0].inode, error),
+            }
             // What was on a cable to one that is gone by now is looked for again.
             namespaces.iter_mut().flat_map(|netns| &mut netns.links).for_each(|link| link.end = None);
             connect(namespaces, &mut self.numbers);

@@ -34,6 +34,14 @@ impl Unseen {
         self.not_read.push((entry.to_string(), why.to_string()));
     }
 
+    /// Leaves out what a second look at a namespace that had been read would have told. Once: one reason is enough.
+    pub(super) fn not_read_again(&mut self, inode: u64, why: impl fmt::Display) {
+        let which = format!("net:[{inode}]");
+        if !self.not_read.iter().any(|(known, _)| *known == which) {
+            self.not_read.push((which, why.to_string()));
+        }
+    }
+
     /// Leaves out what `other` left out, too.
     pub(super) fn add(&mut self, other: Unseen) {
         self.processes = self.processes.max(other.processes);

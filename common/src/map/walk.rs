@@ -51,7 +51,11 @@ pub fn walk<T>(
     for entry in &entries {
         let Some(namespace) = unseen.opened(entry) else { continue };
         let socket = match home.inside(&namespace, Socket::open) {
-            Ok(socket) => socket?,
+            Ok(Ok(socket)) => socket,
+            Ok(Err(error)) => {
+                unseen.not_read(entry, error);
+                continue;
+            }
             Err(Errno::EPERM) => {
                 unseen.not_entered += 1;
                 continue;
