@@ -56,14 +56,14 @@ pub struct Cli {
     ///
     /// Containers on the left, bridges in the middle, the host and its way out on the right. SVG is for browsers and documents, and
     /// is light or dark as its reader prefers; dot(1) makes other formats: `netns-ls --graph dot | dot -Tpdf`.
-    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["words", "html", "ports", "namespaces", "watch", "diff", "json"])]
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["words", "html", "namespaces", "watch", "diff", "json"])]
     pub graph: Option<GraphFormat>,
 
     /// Draw it as a page to search and click in
     ///
     /// One HTML file that needs nothing from any network: `netns-ls --html >map.html`. With details of each namespace: processes,
     /// addresses, ports, routes, and the findings of --why.
-    #[arg(long, conflicts_with_all = ["words", "ports", "namespaces", "watch", "diff", "json"])]
+    #[arg(long, conflicts_with_all = ["words", "namespaces", "watch", "diff", "json"])]
     pub html: bool,
 
     /// Show namespaces of all eight kinds, as lsns(8) does
@@ -80,7 +80,7 @@ pub struct Cli {
     /// finding is one that is proven by what is there. Exit status 1 if there is any, 0 if there is none, 2 if there is none and not everything
     /// could be looked at. With --json they are in the field `findings`.
     #[arg(long, conflicts_with_all = ["words", "all", "bridges", "path", "tree", "namespaces", "watch", "diff"])]
-    #[arg(conflicts_with_all = ["graph", "html", "ports", "routes", "rules", "neigh", "fdb", "programs", "fw"])]
+    #[arg(conflicts_with_all = ["routes", "rules", "neigh", "fdb", "programs", "sockets", "fw"])]
     pub why: bool,
 
     /// Show routes, of all tables but the kernel's own
@@ -108,6 +108,12 @@ pub struct Cli {
     /// processes in the namespace. They are listed, not judged.
     #[arg(long, conflicts_with_all = VIEWS, hide_short_help = true)]
     pub programs: bool,
+
+    /// Show sockets of TCP and UDP, and the processes that have them
+    ///
+    /// Those that listen, and all connections: what ss(8) shows. --ports shows what can be reached.
+    #[arg(long, conflicts_with_all = VIEWS)]
+    pub sockets: bool,
 
     /// Show packet filters: nftables and iptables, with counters
     ///

@@ -25,7 +25,7 @@ pub struct MapDocument<'a> {
     ports: Option<&'a [PortLine]>,
     findings: Option<&'a [Finding]>,
     /// The interfaces of a way, where one was asked for; empty if there is none.
-    path: Option<Vec<HopEntry>>,
+    path: Option<Vec<PathEntry>>,
     /// What could not be looked at, in words.
     unseen: Option<String>,
 }
@@ -92,7 +92,7 @@ struct InterfaceEntry {
 
 /// One interface of a way.
 #[derive(Debug, Serialize)]
-struct HopEntry {
+struct PathEntry {
     netns_inode: u64,
     netns: String,
     ifname: String,
@@ -162,7 +162,7 @@ impl<'a> MapDocument<'a> {
 
     /// The same with the way that was asked for.
     pub fn with_path(self, way: &[(LinkAt<'_>, Option<PathStep>)], map: &NamedMap) -> Self {
-        let hops = way.iter().map(|(link, step)| HopEntry::of(map, *link, *step));
+        let hops = way.iter().map(|(link, step)| PathEntry::of(map, *link, *step));
         MapDocument { path: Some(hops.collect()), ..self }
     }
 
@@ -207,9 +207,9 @@ impl HolderEntry {
     }
 }
 
-impl HopEntry {
+impl PathEntry {
     fn of(map: &NamedMap, link: LinkAt<'_>, next: Option<PathStep>) -> Self {
-        HopEntry {
+        PathEntry {
             netns_inode: link.netns.inode,
             netns: map.who(link.netns),
             ifname: link.name(),

@@ -17,7 +17,7 @@ use crate::meaning::{WordMeaning, meaning};
 use crate::named_map::{LinkAt, NamedMap};
 use crate::request::{MapWord, Request};
 use crate::saved::SavedMap;
-use crate::stack::{NetnsStack, is_any};
+use crate::stack::{NetnsStack, hidden_sockets, is_any};
 use crate::tool::TOOL;
 use crate::view::namespaces::ContainersInside;
 use crate::view::stack::StackView;
@@ -77,7 +77,9 @@ fn in_full(map: &NamedMap, netns: &MappedNetns, request: &Request) -> Result<(),
         return Ok(print(&format!("{}\n\nit could not be looked at", view::netns::head(map, netns)))?);
     }
     let mut parts = vec![view::netns::head(map, netns), view::netns::interfaces(map, netns, quiet)];
-    let (stacks, _) = read_stacks(map, &[netns], WantedDetails::ALL, !quiet)?;
+    // As many as a server has hide the rest: --sockets shows them.
+    let wanted = WantedDetails { sockets: false, ..WantedDetails::ALL };
+    let (stacks, _) = read_stacks(map, &[netns], wanted, !quiet)?;
     let view = StackView { map, stacks: &stacks, with_who: false, quiet };
     let has = |part: fn(&NetnsDetails) -> bool| stacks.iter().any(|stack| part(&stack.details));
     let none = |is_read: bool, words: &str| is_read.then(|| words.to_owned());
@@ -92,6 +94,9 @@ fn in_full(map: &NamedMap, netns: &MappedNetns, request: &Request) -> Result<(),
     parts.extend(filters.or_else(|| none(has(|details| details.firewall.is_some()), "no packet filters")));
     Ok(print(&parts.join("\n\n"))?)
 }
+
+/// Whether a part of a namespace's stack was read.
+type IsRead = fn(&NetnsDetails) -> bool;
 
 /// The parts that are wanted of these namespaces; as JSON with everything else.
 fn sections(map: &NamedMap, namespaces: &[&MappedNetns], request: &Request) -> Result<Status, Failure> {
@@ -108,12 +113,13 @@ fn sections(map: &NamedMap, namespaces: &[&MappedNetns], request: &Request) -> R
     let view = StackView { map, stacks: &stacks, with_who, quiet: request.format.quiet };
     let rules = if wanted.rules { view.rules(true) } else { None };
     let filters = view::filters::chains(map, &stacks, (true, with_who));
-    let parts: [(_, fn(&NetnsDetails) -> bool, _); 6] = [
+    let parts: [(_, IsRead, _); 7] = [
         ("routes", |details| details.routes.is_some(), view.routes()),
         ("rules", |details| details.rules.is_some(), rules),
         ("neighbours", |details| details.neighbours.is_some(), view.neighbours()),
         ("forwarding entries", |details| details.fdb.is_some(), view.fdb()),
         ("attached programs", |details| details.programs.is_some(), view.programs()),
+        ("sockets", |details| details.sockets.is_some(), view.sockets()),
         ("packet filters", |details| details.firewall.is_some(), filters),
     ];
     for (what, is_read, part) in &parts {
@@ -159,6 +165,13 @@ fn read_stacks<'a>(
                 failure::report(TOOL, &failure.within(map.who(netns)));
                 status = Status::Failed;
             }
+        }
+    }
+    if wanted.sockets {
+        NetnsStack::look_for_holders(&mut stacks)?;
+        let hidden = stacks.first().map_or(0, |stack| stack.holders.hidden);
+        if notes && hidden > 0 {
+            failure::say(TOOL, hidden_sockets(hidden));
         }
     }
     Ok((stacks, status))
@@ -207,7 +220,11 @@ pub fn path(words: &[MapWord; 2], request: &Request) -> Result<Status, Failure> 
         let way = way.as_deref().unwrap_or_default();
         let is_on_it = |netns: &&MappedNetns| way.iter().any(|(link, _)| link.netns.inode == netns.inode);
         let namespaces: Vec<&MappedNetns> = map.map.namespaces.iter().filter(is_on_it).collect();
-        let document = MapDocument::of(&map, &namespaces, &[]).with_path(way, &map);
+        let mut document = MapDocument::of(&map, &namespaces, &[]);
+        // Where not everything was looked at, it is not known that there is none.
+        if !way.is_empty() || map.map.unseen.is_empty() {
+            document = document.with_path(way, &map);
+        }
         common::json::pretty(&mut io::stdout(), &document)?;
     }
     match way {

@@ -13,6 +13,7 @@ use common::target::Target;
 use crate::document::MapDocument;
 use crate::look::named;
 use crate::request::{PortsWord, Request};
+use crate::stack::hidden_sockets;
 use crate::tool::TOOL;
 use crate::view;
 
@@ -130,10 +131,7 @@ fn not_looked_at(snapshot: &PortsSnapshot) -> Vec<String> {
         notes.push(format!("not looked at: {}", snapshot.unseen));
     }
     if snapshot.holders.hidden > 0 {
-        let hidden = snapshot.holders.hidden;
-        notes.push(format!(
-            "which sockets they have, {hidden} processes do not show (CAP_SYS_PTRACE is missing)"
-        ));
+        notes.push(hidden_sockets(snapshot.holders.hidden));
     }
     notes
 }

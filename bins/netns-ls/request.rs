@@ -134,8 +134,8 @@ impl FromStr for MapWord {
 impl Request {
     pub fn of(cli: Cli) -> Result<Self, Failure> {
         let format = MapFormat { json: cli.json, quiet: cli.quiet };
-        let Cli { routes, rules, neigh: neighbours, fdb, programs, fw: firewall, .. } = cli;
-        let sections = WantedDetails { routes, rules, neighbours, fdb, programs, firewall };
+        let Cli { routes, rules, neigh: neighbours, fdb, programs, sockets, fw: firewall, .. } = cli;
+        let sections = WantedDetails { routes, rules, neighbours, fdb, programs, sockets, firewall };
         Ok(Request { format, sections, find: cli.find.config(), job: Job::of(cli)? })
     }
 }
@@ -151,6 +151,24 @@ impl Job {
         if let Some(file) = cli.diff {
             return Ok(Job::Diff(file));
         }
+        // With --ports and --why, too: a page has both.
+        if cli.html {
+            return Ok(Job::Draw(PictureFormat::Html));
+        }
+        if let Some(format) = cli.graph {
+            if cli.ports || cli.why {
+                let what = "a picture has neither ports nor findings: a page has them";
+                return Err(Failure::failed("--graph", what).hint("netns-ls --html >map.html"));
+            }
+            return Ok(Job::Draw(match format {
+                GraphFormat::Svg => PictureFormat::Svg,
+                GraphFormat::Dot => PictureFormat::Dot,
+            }));
+        }
+        if cli.why && cli.ports {
+            let what = "--ports and --why are two views";
+            return Err(Failure::failed("--why", what));
+        }
         if cli.why {
             return Ok(Job::Why);
         }
@@ -159,15 +177,6 @@ impl Job {
         }
         if cli.namespaces {
             return Ok(Job::Namespaces);
-        }
-        if cli.html {
-            return Ok(Job::Draw(PictureFormat::Html));
-        }
-        if let Some(format) = cli.graph {
-            return Ok(Job::Draw(match format {
-                GraphFormat::Svg => PictureFormat::Svg,
-                GraphFormat::Dot => PictureFormat::Dot,
-            }));
         }
         if cli.tree {
             return Ok(Job::Tree);

@@ -1,8 +1,11 @@
 //! The rest of a namespace's stack as JSON: the field `details` of a namespace.
 
+use std::net::IpAddr;
+
 use common::firewall::{FilterChain, PacketCount};
 use common::map::{AttachedProgram, LinkProgram};
-use common::netlink::{FdbEntry, FdbOrigin, Neighbour, Route, Rule};
+use common::netlink::{FdbEntry, FdbOrigin, InetSocket, Neighbour, Route, Rule};
+use common::ports::SocketHolder;
 use serde::Serialize;
 
 use crate::stack::NetnsStack;
@@ -15,6 +18,7 @@ pub struct StackEntry {
     neighbours: Option<Vec<NeighbourEntry>>,
     fdb: Option<Vec<StationEntry>>,
     programs: Option<Vec<AttachedEntry>>,
+    sockets: Option<Vec<SocketEntry>>,
     firewall: Option<Vec<ChainEntry>>,
     not_read: Vec<String>,
 }
@@ -86,6 +90,29 @@ struct AttachedEntry {
     name: Option<String>,
 }
 
+/// A socket of TCP or UDP.
+#[derive(Debug, Serialize)]
+struct SocketEntry {
+    transport: String,
+    state: &'static str,
+    address: IpAddr,
+    port: u16,
+    peer_address: Option<IpAddr>,
+    peer_port: Option<u16>,
+    interface: Option<String>,
+    receive_queue: u32,
+    send_queue: u32,
+    uid: u32,
+    processes: Vec<HoldingEntry>,
+}
+
+/// A process that has a socket.
+#[derive(Debug, Serialize)]
+struct HoldingEntry {
+    pid: i32,
+    name: String,
+}
+
 #[derive(Debug, Serialize)]
 struct ChainEntry {
     program: String,
@@ -117,6 +144,7 @@ impl StackEntry {
             neighbours: each(details.neighbours.as_ref(), |one| NeighbourEntry::of(stack, one)),
             fdb: each(details.fdb.as_ref(), |one| StationEntry::of(stack, one)),
             programs: details.programs.as_ref().map(|programs| AttachedEntry::all(stack, programs)),
+            sockets: each(details.sockets.as_ref(), |one| SocketEntry::of(stack, one)),
             firewall: each(details.firewall.as_ref(), ChainEntry::of),
             not_read: details.not_read.iter().map(|(what, why)| format!("{what}: {why}")).collect(),
         }
@@ -188,6 +216,25 @@ impl StationEntry {
             vlan: entry.vlan,
             remote: entry.remote.map(|remote| remote.to_string()),
             origin: origin(entry.origin),
+        }
+    }
+}
+
+impl SocketEntry {
+    fn of(stack: &NetnsStack<'_>, socket: &InetSocket) -> Self {
+        let holder = |one: &SocketHolder| HoldingEntry { pid: one.pid.as_raw(), name: one.name.clone() };
+        SocketEntry {
+            transport: socket.transport.to_string(),
+            state: socket.state_word(),
+            address: socket.own.ip().to_canonical(),
+            port: socket.own.port(),
+            peer_address: socket.peer.map(|peer| peer.ip().to_canonical()),
+            peer_port: socket.peer.map(|peer| peer.port()),
+            interface: socket.interface.map(|index| stack.ifname(index)),
+            receive_queue: socket.receive_queue,
+            send_queue: socket.send_queue,
+            uid: socket.owner.as_raw(),
+            processes: stack.holders.of(socket.inode).iter().map(holder).collect(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Names that come from inside: nothing of them drives a terminal, in any view. Observer: the bytes themselves.
 
 use common::output::is_harmful;
+use support::fake_engine::{Answer, Script};
 use support::run::Run;
 use support::skip::need;
+use support::tools;
 
-use crate::Bridged;
+use crate::{Bridged, json};
 
 /// An escape sequence, a bell, a byte that is no UTF-8, and a mark that turns text around.
 const IFNAME: &str = r"$(printf 'e\033[2J\a\377\342\200\256x')";
@@ -65,4 +67,109 @@ fn names_of_interfaces_processes_mounts_and_aliases_drive_no_terminal() {
     assert!(ran.stdout.contains("e\\u{1b}[2J\\u{7}"), "{ran}");
     assert_eq!(ran.stdout.lines().count(), 1, "a line feed in a name makes no line: {ran}");
     drop(odd);
+}
+
+/// As an engine can call a container: 64 bytes of markup, or of what a terminal obeys.
+const NAMES: [&str; 3] = [
+    "<script>alert(1)</script><img src=x onerror=alert(2)>&quot;'{{MAP}}",
+    "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}gnp.exe\u{0}\n\r<b>x</b> $(id) `id` ;id",
+    "\"];x[label=\"{<i>|}\" URL=\"javascript:alert(3)\"];//--><![CDATA[]]>'",
+];
+
+#[test]
+fn names_and_labels_that_engines_give_are_text_in_no_view_but_their_ids_are() {
+    let host = need!(support::engine_state::Host::new());
+    let processes: Vec<_> = (0..6).map(|at| host.process(&format!("p{at}"))).collect();
+    let bridge = "ip link add br0 type bridge; ip link set br0 up";
+    host.lab.shell(bridge).run().ok();
+    for (at, process) in processes.iter().enumerate() {
+        let script = "ip link add v$0 type veth peer name eth0 netns $1; ip link set v$0 master br0 up";
+        host.lab.shell(script).args([at.to_string(), process.pid.to_string()]).run().ok();
+    }
+    let (mut ids, mut listed, mut docker) = (Vec::new(), Vec::new(), Script::new());
+    // What Docker answers, and what an orchestrator wrote into annotations.
+    for (at, name) in NAMES.iter().enumerate() {
+        let id = support::engine_state::id(&format!("d{at}0c"));
+        let labels = serde_json::json!({"com.docker.compose.service": name, *name: name});
+        let networks = serde_json::json!({ *name: {} });
+        listed.push(serde_json::json!({
+            "Id": id, "Names": [format!("/{name}")], "Image": name, "State": "running", "Status": name, "Labels": labels,
+            "NetworkSettings": {"Networks": networks},
+        }));
+        let inspected = serde_json::json!({
+            "Id": id, "Name": format!("/{name}"), "Config": {"Image": name, "Labels": labels, "Hostname": name},
+            "State": {
+                "Status": "running", "Running": true, "Paused": false, "Restarting": false, "Dead": false, "ExitCode": 0,
+                "Pid": processes[at].pid, "StartedAt": support::fake_docker::just_now(), "FinishedAt": "0001-01-01T00:00:00Z",
+            },
+            "NetworkSettings": {"Networks": networks},
+        });
+        for asked in [&id, &id[..12]] {
+            let answer = Answer::json(200, &inspected.to_string());
+            docker = docker.on(&format!("/containers/{asked}/json"), answer);
+        }
+        ids.push(id[..12].to_owned());
+        let pod = &processes[at + NAMES.len()];
+        let id = support::engine_state::id(&format!("5a{at}"));
+        let sandbox = serde_json::json!({
+            "io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": id,
+            "io.kubernetes.cri.sandbox-name": name, "io.kubernetes.cri.sandbox-namespace": name, "io.kubernetes.cri.container-name": name,
+        });
+        host.task("k8s.io", &id, pod.pid, &sandbox);
+        ids.push(id[..12].to_owned());
+    }
+    let listed = Answer::json(200, &serde_json::Value::from(listed).to_string());
+    let docker = docker.on("/containers/json", listed).otherwise(Answer::json(404, r#"{"message":"<b>x"}"#));
+    std::fs::create_dir_all(host.path("/run")).unwrap();
+    let _docker = docker.listen(host.path("/run/docker.sock"));
+    let first = format!("docker:{}", ids[0]);
+    let views: [&[&str]; 14] = [
+        &["--all"],
+        &["--json"],
+        &["--tree"],
+        &["--bridges"],
+        &["--bridges", "--json"],
+        &["--namespaces"],
+        &["--ports"],
+        &["--neigh"],
+        &["--sockets"],
+        &["--why"],
+        &["--graph", "svg"],
+        &["--graph", "dot"],
+        &["--html"],
+        &[&first],
+    ];
+    for options in views {
+        let mut tool = host.lab.command("env");
+        let ran = tool
+            .args(["NETNS_TOOLBOX_ROOT=/run/host", tools::tool("netns-ls"), tools::PATIENT])
+            .args(options)
+            .run();
+        for text in [&ran.stdout, &ran.stderr] {
+            assert!(!text.chars().any(is_harmful), "{options:?}: {ran:?}");
+            // JSON has the image as it is called, as data; so has the page, in JSON without a `<`.
+            for markup in ["<script>alert", "<img src=x", "<b>x", "<i>|", "];x[label", "javascript:", "$(id)"]
+            {
+                let is_data = options.contains(&"--json") || (options == ["--html"] && !markup.contains('<'));
+                assert!(is_data || !text.contains(markup), "{options:?}: {markup}: {ran}");
+            }
+        }
+        if options.contains(&"--json") {
+            let map = ran.json();
+            json::is_valid(&map);
+            let all = map["namespaces"].as_array().unwrap();
+            for container in all.iter().flat_map(|netns| netns["containers"].as_array().unwrap()) {
+                assert_eq!(container["name"], container["id"]);
+            }
+        }
+        // Not because nothing was there to be shown.
+        let is_about_ports = ["--ports", "--sockets", "--neigh", "--why"].contains(&options[0]);
+        let missing: Vec<&String> = ids.iter().filter(|id| !ran.stdout.contains(&id[..12])).collect();
+        let are_expected = if options.len() == 1 && options[0] == first {
+            missing.len() < ids.len()
+        } else {
+            missing.is_empty()
+        };
+        assert!(is_about_ports || are_expected, "{options:?}: no {missing:?}: {ran}");
+    }
 }

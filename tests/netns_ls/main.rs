@@ -42,22 +42,10 @@ impl Bridged {
         for (at, container) in bridged.containers.iter().enumerate() {
             bridged.plug(container, &format!("198.18.0.{}/24", at + 2));
         }
-        bridged.settle();
-        Ok(bridged)
-    }
-
-    /// Waits until the links carry packets and have the addresses that the kernel gives them.
-    fn settle(&self) {
-        for container in &self.containers {
-            let script = format!(
-                "up() {{ ip -o link show $1 | grep -q 'state UP' && ip -o -6 address show dev $1 | grep -q fe80; }}
-                 for i in $(seq 100); do up br0 && up veth-{name} && break; sleep 0.05; done
-                 for i in $(seq 100); do nsenter -t {pid} -n ip -o -6 address show dev eth0 | grep -q fe80 && break; sleep 0.05; done",
-                name = container.name,
-                pid = container.pid
-            );
-            self.lab.shell(&script).run().ok();
+        for container in &bridged.containers {
+            settle(&bridged.lab, "br0", &format!("veth-{}", container.name), container);
         }
+        Ok(bridged)
     }
 
     /// Gives the container an `eth0` on the bridge.
@@ -72,4 +60,18 @@ impl Bridged {
         container.ip(&format!("address add {address} dev eth0"));
         container.ip("link set eth0 up");
     }
+}
+
+/// Waits until the container's `eth0`, the host's end of it and the bridge carry packets, and have the addresses that the kernel gives
+/// them.
+pub fn settle(lab: &Lab, bridge: &str, veth: &str, container: &Container) {
+    let script = format!(
+        "up() {{ ip -o link show $1 | grep -q 'state UP' && ip -o -6 address show dev $1 | grep -q fe80; }}
+         for i in $(seq 200); do
+             up {bridge} && up {veth} && nsenter -t {} -n ip -o -6 address show dev eth0 | grep -q fe80 && break
+             sleep 0.05
+         done",
+        container.pid
+    );
+    lab.shell(&script).run().ok();
 }

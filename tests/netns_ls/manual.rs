@@ -3,12 +3,15 @@
 use std::fs;
 use std::path::Path;
 
+use nix::sys::signal::Signal;
 use support::container::{Container, Options};
 use support::fake_docker;
 use support::lab::Lab;
 use support::run::Run;
 use support::skip::{Missing, need};
 use support::tools;
+
+use crate::settle;
 
 /// A command as a page has it, and the lines that it prints there.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ impl ExampleHost {
             container.ip(&format!("address add 172.17.0.{last}/16 dev eth0"));
             container.ip("link set eth0 up");
             container.ip("route add default via 172.17.0.1");
+            settle(&lab, "docker0", veth, container);
         }
         containers[0].ip("neighbour add 172.17.0.3 lladdr 02:42:ac:11:00:03 dev eth0 nud permanent");
         Ok(ExampleHost { lab, containers })
@@ -74,6 +78,29 @@ impl ExampleHost {
             let same = shown.len() == output.len() && shown.iter().zip(output).all(is_same);
             assert!(same, "{command}: the page has {output:#?}: {ran}");
         }
+    }
+}
+
+impl ExampleHost {
+    /// Gives the first container the address of the example, on an interface that is there before.
+    fn prove_watch(&self, PageExample { command, output }: &PageExample) {
+        let known: Vec<&Container> = self.containers.iter().collect();
+        let _docker = fake_docker::knows(&known).listen(self.lab.path("/run/docker.sock"));
+        let first = known[0];
+        let script = format!("ip link add v1 up type veth peer name eth1 netns {}", first.pid);
+        self.lab.shell(&script).run().ok();
+        first.ip("link set eth1 up");
+        let is_settled = || first.ip("-o -6 address show dev eth1 -tentative").text().contains("fe80");
+        support::until::until("duplicate address detection has ended", is_settled);
+        let options: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let watch = self.lab.tool("netns-ls").args(options).start();
+        watch.wait_for_stderr("watching ");
+        first.ip("address add 10.1.0.2/24 dev eth1");
+        watch.wait_for(&format!("{}\n", output.last().unwrap()));
+        watch.signal_behind_nsenter(Signal::SIGINT);
+        let ran = watch.finish().ok();
+        assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), *output, "{ran}");
+        self.lab.shell("ip link del v1").run().ok();
     }
 }
 
@@ -115,8 +142,7 @@ fn of_page(page: &str) -> Vec<PageExample> {
         match (line.strip_prefix("    # "), line.strip_prefix("    ")) {
             (Some(command), _) => {
                 // Ports are proven with a real Docker: tests/ports/docker.rs.
-                let is_other = ["--watch", "--ports"].iter().any(|option| command.contains(option));
-                is_ours = command.starts_with("netns-ls") && !is_other;
+                is_ours = command.starts_with("netns-ls") && !command.contains("--ports");
                 if is_ours {
                     examples.push(PageExample { command: command.to_owned(), output: Vec::new() });
                 }
@@ -149,10 +175,14 @@ fn every_example_of_the_manual_prints_what_is_written_there() {
 #[test]
 fn every_example_of_the_guide_prints_what_is_written_there() {
     let host = need!(ExampleHost::new(["nginx", "db"]));
+    let has = |option: &'static str| move |example: &PageExample| example.command.contains(option);
     let (faults, examples): (Vec<_>, Vec<_>) =
-        of_page(&read("docs/guide.md")).into_iter().partition(|example| example.command.contains("--why"));
+        of_page(&read("docs/guide.md")).into_iter().partition(has("--why"));
+    let (watches, examples): (Vec<_>, Vec<_>) = examples.into_iter().partition(has("--watch"));
     assert!(examples.len() >= 3, "{examples:#?}");
     host.prove(&examples);
+    assert_eq!(watches.len(), 1, "{watches:#?}");
+    host.prove_watch(&watches[0]);
     // What is wrong there.
     assert_eq!(faults.len(), 1, "{faults:#?}");
     host.lab.shell("ip link set veth077b91e mtu 1400").run().ok();

@@ -125,3 +125,49 @@ fn where_there_is_nothing_to_list_a_line_says_so() {
     let ran = lab.tool("netns-ls").args(["--rules", "--fdb", "netns:blue"]).run().ok();
     ran.stdout_has("lookup local").stderr_has("netns-ls: no forwarding entries\n");
 }
+
+#[test]
+fn sockets_are_those_of_ss_with_the_processes_that_have_them() {
+    let bridged = need!(Bridged::new(&["web"]));
+    need!(program("python3", "python3"));
+    need!(program("ss", "iproute2"));
+    let web = &bridged.containers[0];
+    let _docker = fake_docker::knows(&[web]).listen(bridged.lab.path("/run/docker.sock"));
+    let script = "import socket, time
+tcp = socket.create_server(('198.18.0.2', 80), backlog=7)
+client = socket.create_connection(('198.18.0.2', 80))
+server = tcp.accept()
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(('127.0.0.1', 53))
+udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo')
+six = socket.create_server(('::', 81), family=socket.AF_INET6)
+client.send(b'unread')
+time.sleep(0.1)
+print('ready', flush=True); time.sleep(600)";
+    let pid = web.pid.to_string();
+    let serves = bridged.lab.command("nsenter").args(["-t", &pid, "-n", "python3", "-c", script]).start();
+    serves.wait_for("ready");
+    let ran = bridged.lab.tool("netns-ls").args(["-q", "--sockets", "web"]).run().ok();
+    let words: Vec<String> =
+        ran.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let has = |start: &str, end: &str| words.iter().any(|line| line.starts_with(start) && line.contains(end));
+    assert!(has("tcp listening 198.18.0.2:80 - 0 7 python3 ", ""), "{ran}");
+    assert!(has("tcp listening [::]:81 - 0 128 python3 ", ""), "{ran}");
+    assert!(has("tcp established 198.18.0.2:80 198.18.0.2:", " 6 0 python3 "), "{ran}");
+    assert!(has("udp unconnected 127.0.0.1%lo:53 - 0 0 python3 ", ""), "{ran}");
+    // As many as ss(8) counts.
+    let mut ss = bridged.lab.command("nsenter");
+    let counted = ss.args(["-t", &pid, "-n", "ss", "-Hatun"]).run().ok();
+    assert_eq!(words.len(), counted.stdout.lines().count(), "{ran} {counted}");
+    let map = bridged.lab.tool("netns-ls").args(["-q", "--json", "--sockets", "web"]).run().ok().json();
+    json::is_valid(&map);
+    let sockets = map["namespaces"][0]["details"]["sockets"].as_array().unwrap();
+    assert_eq!(sockets.len(), words.len());
+    let listens = sockets.iter().find(|one| one["port"] == 80 && one["state"] == "listening").unwrap();
+    assert_eq!((&listens["send_queue"], &listens["processes"][0]["name"]), (&7.into(), &"python3".into()));
+    // Of all namespaces, each row says whose it is.
+    let ran = bridged.lab.tool("netns-ls").args(["-q", "--sockets"]).run().ok();
+    assert!(
+        ran.stdout.lines().any(|line| line.starts_with("web ") && line.contains("198.18.0.2:80")),
+        "{ran}"
+    );
+}

@@ -62,3 +62,18 @@ fn graphviz_draws_the_same_cables() {
         assert!(svg.stdout.contains(&format!(">{text}<")), "{text}: {}", svg.stdout);
     }
 }
+
+#[test]
+fn what_a_picture_has_no_place_for_is_refused_with_what_has_it() {
+    let drawn = need!(Drawn::new());
+    for option in ["--ports", "--why"] {
+        let ran =
+            drawn.lab.tool("netns-ls").args(["--graph", "svg", option]).run().fails_with(2).stdout_is("");
+        ran.stderr_is(
+            "netns-ls: --graph: a picture has neither ports nor findings: a page has them\nhint: netns-ls --html >map.html\n",
+        );
+        // Which is so.
+        let html = drawn.lab.tool("netns-ls").args(["-q", "--html", option]).run().ok().stdout;
+        assert!(html.contains("8080/tcp"), "{option}");
+    }
+}

@@ -17,6 +17,7 @@ const CONTAINER: &str = "</script><script>alert(1)</script><img src=x onerror=al
 const IFNAMES: [&str; 5] =
     ["網路﷽é", "<b>&lt;\"'`${}", "\\N\\G{|}<p>[]", "e\u{202e}\u{1b}[31mgnp", "--><!--]]>"];
 const ALIAS: &str = "<svg onload=alert(3)>\u{202e}\u{7}{{MAP}} 'a' \"b\" `c` ${alert(4)}";
+const HOST_NAME: &str = "</title><p><script>alert(5)</script><img src=x onerror=alert(6)>";
 /// What the page must not have become.
 const RAN: &str =
     "window.ran === undefined && !document.querySelector('img, #sheet b, #panel b, #sheet p, script[src]')";
@@ -64,8 +65,14 @@ fn shown(name: &str) -> String {
 #[test]
 fn in_the_page_no_name_runs_and_each_is_there_as_text() {
     let (host, mut browser) = (need!(HostileHost::new()), need!(browser()));
-    let page = DrawnFile::of(&host.lab, &["--html"]);
+    // A host name of 64 bytes, as long as one can be; the kernel takes any.
+    let tool = support::tools::tool("netns-ls");
+    let script = "exec unshare --uts perl -e 'syscall(170, $ARGV[1], length $ARGV[1]) == 0 or die $!; exec $ARGV[0], \"-q\", \"--html\"' \"$0\" \"$1\"";
+    let html = host.lab.shell(script).args([tool, HOST_NAME]).run().ok().stdout;
+    let page = DrawnFile::with(&html, ".html");
     browser.open(&page.0);
+    let title = browser.text("document.getElementById('what').textContent + document.title");
+    assert!(title.contains(&shown(HOST_NAME)), "{title}");
     let texts = "[...document.querySelectorAll('#sheet .line span')].map((span) => span.textContent.trim())";
     let texts = browser.evaluate(texts);
     let texts: Vec<&str> = texts.as_array().unwrap().iter().filter_map(Value::as_str).collect();
@@ -84,7 +91,13 @@ fn in_the_page_no_name_runs_and_each_is_there_as_text() {
         assert_eq!(browser.evaluate(RAN), true);
     }
     assert!(details.contains(&shown(ALIAS)), "{details}");
+    // A mount's name; and a container whose name is none goes by its ID.
     assert!(details.contains("alert(2)"), "{details}");
+    let id = &fake_docker::id_of(CONTAINER)[..12];
+    assert!(
+        details.contains(id) && !details.contains("</script><script>alert(1)</script><img src=x"),
+        "{details}"
+    );
     // As a search, too.
     for name in IFNAMES.into_iter().chain([CONTAINER, ALIAS]) {
         browser.evaluate("document.getElementById('search').value = ''");

@@ -67,7 +67,7 @@ mod tests {
             ..chain.clone()
         };
         let details = NetnsDetails { firewall: Some(vec![chain, empty]), ..NetnsDetails::default() };
-        let stacks = [NetnsStack { netns: &map.map.namespaces[1], details, of_groups: Vec::new() }];
+        let stacks = [NetnsStack::of_details(&map.map.namespaces[1], details)];
         let shown = chains(&map, &stacks, (false, true)).unwrap();
         let expected =
             "web: iptables-nft filter FORWARD, policy drop (3 packets)\n        12  -A FORWARD -j \\u{1b}[2J";

@@ -1,8 +1,10 @@
 //! Routes, rules, neighbours and forwarding tables of one namespace, or of several with a column that says whose each is.
 
+use std::net::{IpAddr, SocketAddr};
+
 use comfy_table::Table;
 use common::map::AttachedProgram;
-use common::netlink::{Route, Rule};
+use common::netlink::{InetSocket, Route, Rule};
 use common::output::{self, one_line};
 use common::target::Mac;
 
@@ -101,6 +103,29 @@ impl StackView<'_> {
         self.table(&HEADER, &[3], &[3, 4, 5], rows)
     }
 
+    /// Sockets of TCP and UDP, each with the processes that have it.
+    pub fn sockets(self) -> Option<String> {
+        const HEADER: [&str; 7] = ["PROTO", "STATE", "LOCAL", "PEER", "RECV-Q", "SEND-Q", "PROCESS"];
+        let mut rows = Vec::new();
+        for stack in self.stacks {
+            for socket in stack.details.sockets.iter().flatten() {
+                rows.push((
+                    stack,
+                    vec![
+                        socket.transport.to_string(),
+                        socket.state_word().to_owned(),
+                        local(stack, socket),
+                        socket.peer.map_or_else(|| NOTHING.to_owned(), shown_end),
+                        socket.receive_queue.to_string(),
+                        socket.send_queue.to_string(),
+                        holders(stack, socket),
+                    ],
+                ));
+            }
+        }
+        self.table(&HEADER, &[4, 5], &[5, 4, 1], rows)
+    }
+
     /// What is attached to links, and to the control groups of processes.
     pub fn programs(self) -> Option<String> {
         let mut rows = Vec::new();
@@ -150,6 +175,30 @@ impl StackView<'_> {
             }
         }
         if names.is_empty() { NOTHING.to_owned() } else { names.join(",") }
+    }
+}
+
+/// `172.17.0.2:80`, `127.0.0.53%lo:53`.
+fn local(stack: &NetnsStack<'_>, socket: &InetSocket) -> String {
+    let Some(index) = socket.interface else { return shown_end(socket.own) };
+    let (address, port, name) = (socket.own.ip().to_canonical(), socket.own.port(), stack.ifname(index));
+    match address {
+        IpAddr::V4(address) => format!("{address}%{name}:{port}"),
+        IpAddr::V6(address) => format!("[{address}%{name}]:{port}"),
+    }
+}
+
+/// An address of IPv4 that a socket of IPv6 has is shown as what it is.
+fn shown_end(end: SocketAddr) -> String {
+    SocketAddr::new(end.ip().to_canonical(), end.port()).to_string()
+}
+
+/// The oldest process that has the socket, and how many more have it.
+fn holders(stack: &NetnsStack<'_>, socket: &InetSocket) -> String {
+    match stack.holders.of(socket.inode) {
+        [] => NOTHING.to_owned(),
+        [only] => only.shown(),
+        [oldest, more @ ..] => format!("{}, {} more", oldest.shown(), more.len()),
     }
 }
 
@@ -276,7 +325,7 @@ mod tests {
 
     fn shown(details: NetnsDetails, part: impl Fn(StackView<'_>) -> Option<String>) -> Option<Vec<String>> {
         let map = named(host());
-        let stacks = [NetnsStack { netns: &map.map.namespaces[1], details, of_groups: Vec::new() }];
+        let stacks = [NetnsStack::of_details(&map.map.namespaces[1], details)];
         let view = StackView { map: &map, stacks: &stacks, with_who: true, quiet: true };
         let text = part(view)?;
         Some(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect())

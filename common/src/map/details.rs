@@ -7,7 +7,7 @@ use super::programs::of_links;
 use super::{LinkProgram, MapError};
 use crate::firewall::{FilterChain, FilterListing};
 use crate::namespace::Namespace;
-use crate::netlink::{FdbEntry, Neighbour, NetlinkError, Route, Rule, Socket};
+use crate::netlink::{FdbEntry, InetSocket, Neighbour, NetlinkError, Route, Rule, Socket, inet_sockets};
 use crate::netns::Home;
 
 /// What is wanted of a namespace.
@@ -23,6 +23,8 @@ pub struct WantedDetails {
     pub fdb: bool,
     /// Programs attached to its links, and queueing disciplines.
     pub programs: bool,
+    /// Its sockets of TCP and UDP.
+    pub sockets: bool,
     /// Its packet filters. They take programs of the host: milliseconds where the rest takes microseconds.
     pub firewall: bool,
 }
@@ -40,6 +42,8 @@ pub struct NetnsDetails {
     pub fdb: Option<Vec<FdbEntry>>,
     /// What is attached to its links: XDP, traffic control, BPF; and disciplines that are not the kernel's default.
     pub programs: Option<Vec<LinkProgram>>,
+    /// Its sockets of TCP and UDP, in all states.
+    pub sockets: Option<Vec<InetSocket>>,
     /// The chains of nftables and iptables that have a rule or a policy, with counters.
     pub firewall: Option<Vec<FilterChain>>,
     /// Wanted parts that could not be read, or not whole: which, and why.
@@ -54,6 +58,7 @@ impl WantedDetails {
         neighbours: true,
         fdb: true,
         programs: true,
+        sockets: true,
         firewall: true,
     };
 }
@@ -84,6 +89,12 @@ pub fn details(namespace: &Namespace, wanted: WantedDetails) -> Result<NetnsDeta
                 details.not_read.extend(refused.into_iter().map(|why| ("programs", why)));
             }
             Err(error) => details.not_read.push(("programs", error.to_string())),
+        }
+    }
+    if wanted.sockets {
+        match home.inside(namespace, inet_sockets).map_err(not_entered)? {
+            Ok(sockets) => details.sockets = Some(sockets),
+            Err(error) => details.not_read.push(("sockets", error.to_string())),
         }
     }
     if wanted.firewall {

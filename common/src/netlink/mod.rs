@@ -13,6 +13,7 @@ mod conntrack;
 mod error;
 mod events;
 mod fdb;
+mod inet_socket;
 mod ipsec;
 mod link;
 mod listener;
@@ -37,6 +38,7 @@ pub use conntrack::{FlowTuple, TrackedFlow};
 pub use error::NetlinkError;
 pub use events::ChangeListener;
 pub use fdb::{FdbEntry, FdbOrigin};
+pub use inet_socket::{InetSocket, inet_sockets};
 pub use ipsec::has_ipsec_policies;
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
