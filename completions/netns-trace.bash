@@ -23,12 +23,16 @@ _netns__trace() {
 
     case "${cmd}" in
         netns__trace)
-            opts="-4 -6 -v -h -V --explain --from --size --json --engine-timeout --verbose --help --version"
+            opts="-4 -6 -v -h -V --explain --evidence --from --size --json --engine-timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --evidence)
+                    COMPREPLY=($(compgen -W "bpf perf state" -- "${cur}"))
+                    return 0
+                    ;;
                 --from)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then

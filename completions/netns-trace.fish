@@ -1,3 +1,6 @@
+complete -c netns-trace -l evidence -d 'Watch the packet by this alone: bpf, perf or state' -r -f -a "bpf\t'Programs at the kernel\'s tracepoints'
+perf\t'The same tracepoints by perf'
+state\t'The answer alone'"
 complete -c netns-trace -l from -d 'The address that the packet comes from' -r -f
 complete -c netns-trace -l size -d 'Bytes of the whole packet, which no router may split' -r -f
 complete -c netns-trace -l engine-timeout -d 'Wait for an engine this long' -r -f

@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod evidence;
+mod follow;
 mod jobs;
 mod model;
+mod probe;
 mod report;
 mod request;
 mod state;
@@ -25,5 +28,6 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Status, Failure> {
     let cli: Cli = parse()?;
-    jobs::explain(&TraceRequest::of(&cli)?)
+    let request = TraceRequest::of(&cli)?;
+    if request.explain { jobs::explain(&request) } else { jobs::trace(&request) }
 }

@@ -8,7 +8,8 @@ use common::find::hint_for_refused;
 use common::output::quotable;
 use common::target::{Dest, Target};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, EvidenceChoice};
+use crate::model::EvidenceLevel;
 
 /// A trace that is asked for.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub struct TraceRequest {
     pub size: Option<u16>,
     /// Whether IPv4, and IPv6, are wanted.
     pub families: [bool; 2],
+    /// Whether nothing is sent.
+    pub explain: bool,
+    /// By what alone the packet is watched.
+    pub evidence: Option<EvidenceLevel>,
     /// Whether JSON is printed.
     pub json: bool,
     /// How to find containers.
@@ -60,6 +65,12 @@ impl TraceRequest {
             from: cli.from,
             size: cli.size,
             families,
+            explain: cli.explain,
+            evidence: cli.evidence.map(|choice| match choice {
+                EvidenceChoice::Bpf => EvidenceLevel::Bpf,
+                EvidenceChoice::Perf => EvidenceLevel::Perf,
+                EvidenceChoice::State => EvidenceLevel::State,
+            }),
             json: cli.json,
             find: cli.find.config(),
         })

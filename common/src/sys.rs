@@ -3,6 +3,7 @@
 
 mod bpf;
 mod forks;
+mod mapped;
 mod messages;
 mod mounts;
 mod namespaces;
@@ -10,6 +11,7 @@ mod options;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod tracing;
 
 use std::ffi::{CStr, OsStr, c_int};
 use std::io::IoSliceMut;
@@ -22,6 +24,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 pub use bpf::{bpf_program_name, bpf_programs_of_cgroup, bpf_programs_of_link};
 pub use forks::{exit_at_once, fork_single_threaded};
+pub use mapped::{EventRing, KernelTypes};
 pub use messages::{
     BATCH, Instruction, RecvBuffer, address_in, attach_filter, bind_to, connect_to, receive_many, send_many,
 };
@@ -32,6 +35,7 @@ pub use namespaces::{
 };
 pub use options::{SocketOption, option, peer_pidfd, set_option};
 pub use signals::{default_action, default_action_of, exit_on, raise, unblock};
+pub use tracing::{BpfRunTime, BpfTracepoint, bpf_ring, count_bpf_run_time, perf_tracepoint};
 
 /// Sends `signal` to the process behind a pidfd; 0 only asks whether it is there (ESRCH when not).
 ///

@@ -105,7 +105,7 @@ const HOUSES: [House; 8] = [
             &["tool", "cli", "model"],
             &["request"],
             &["state", "probe", "evidence"],
-            &["walk"],
+            &["walk", "follow"],
             &["verdict"],
             &["report"],
             &["jobs"],

@@ -46,7 +46,12 @@ fn probe_ports(PortRequest { endpoints, config }: &PortRequest) -> Result<Status
                 let link = net.origin.link.as_ref().map(|(link, _)| link.clone());
                 let source = net.origin.address.map(|address| (address, to.scope()));
                 let (_, before) = net.must_ask(&to);
-                let mut session = PortSession::new(to, port, PortOptions { link, source }, config);
+                let mut session = PortSession::new(
+                    to,
+                    port,
+                    PortOptions { link, source, ..PortOptions::default() },
+                    config,
+                );
                 session.neighbour_before = before;
                 sessions.push(session);
             }

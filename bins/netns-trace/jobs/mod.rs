@@ -2,5 +2,7 @@
 
 mod explain;
 mod resolve;
+mod trace;
 
 pub use explain::explain;
+pub use trace::trace;

@@ -1,5 +1,9 @@
 //! Joins what the walk knows, what was seen of the probe, and whether the answer came. Pure.
 
+mod seen;
+
+pub use seen::{SeenPlaces, deciding_drop, judged};
+
 use crate::model::{EvidenceLevel, TraceReport, TraceVerdict};
 use crate::walk::TraceWalk;
 

@@ -6,7 +6,7 @@ use super::wire::{Malformed, attributes};
 pub(super) const NFTA_DATA_VALUE: u16 = 1;
 pub(super) const NFTA_DATA_VERDICT: u16 = 2;
 pub(super) const NFTA_VERDICT_CODE: u16 = 1;
-const NFTA_VERDICT_CHAIN: u16 = 2;
+pub(super) const NFTA_VERDICT_CHAIN: u16 = 2;
 
 /// What a rule, or an element of a map, decides.
 #[derive(Debug, Clone, PartialEq, Eq)]

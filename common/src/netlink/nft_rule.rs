@@ -10,10 +10,10 @@ use super::wire::{Malformed, attributes};
 use super::{Netfilter, NetlinkError, TableFamily};
 
 const NFTA_RULE_HANDLE: u16 = 3;
-const NFTA_RULE_EXPRESSIONS: u16 = 4;
-const NFTA_LIST_ELEM: u16 = 1;
-const NFTA_EXPR_NAME: u16 = 1;
-const NFTA_EXPR_DATA: u16 = 2;
+pub(super) const NFTA_RULE_EXPRESSIONS: u16 = 4;
+pub(super) const NFTA_LIST_ELEM: u16 = 1;
+pub(super) const NFTA_EXPR_NAME: u16 = 1;
+pub(super) const NFTA_EXPR_DATA: u16 = 2;
 
 /// NFT_REG_1 is the first of four registers of 16 bytes, NFT_REG32_00 the first of sixteen of 4 bytes: the same bytes.
 const FIRST_WIDE: u32 = 1;

@@ -17,7 +17,7 @@ use crate::sys;
 
 /// linux/netlink.h
 pub(super) mod flag {
-    pub(super) const REQUEST: u16 = 0x1;
+    pub(in crate::netlink) const REQUEST: u16 = 0x1;
     pub(super) const ACKNOWLEDGE: u16 = 0x4;
     pub(super) const DUMP_INTERRUPTED: u16 = 0x10;
     pub(super) const DUMP: u16 = 0x300;
@@ -179,15 +179,36 @@ impl Socket {
         self.ask(&order, |_| Ok(AnswerProgress::MoreComes)).map(drop)
     }
 
+    /// Orders several changes of which all are made or none: the last one is to be acknowledged.
+    pub(super) fn change_together(&mut self, orders: &[NetlinkRequest]) -> Result<(), NetlinkError> {
+        let Some(last) = orders.last() else { return Ok(()) };
+        self.sequence = self.sequence.wrapping_add(1);
+        let bytes: Vec<u8> = orders.iter().flat_map(|order| order.numbered(self.sequence)).collect();
+        self.send(&bytes)?;
+        self.read_answer(last, |_| Ok(AnswerProgress::MoreComes)).map(drop)
+    }
+
     fn ask(
+        &mut self,
+        request: &NetlinkRequest,
+        each: impl FnMut(NetlinkMessage<'_>) -> Result<AnswerProgress, NetlinkError>,
+    ) -> Result<DumpState, NetlinkError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.send(&request.numbered(self.sequence))?;
+        self.read_answer(request, each)
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), NetlinkError> {
+        again(|| send(self.fd.as_raw_fd(), bytes, MsgFlags::empty()))
+            .map(drop)
+            .map_err(|errno| NetlinkError::Socket { action: "ask the kernel", source: errno.into() })
+    }
+
+    fn read_answer(
         &mut self,
         request: &NetlinkRequest,
         mut each: impl FnMut(NetlinkMessage<'_>) -> Result<AnswerProgress, NetlinkError>,
     ) -> Result<DumpState, NetlinkError> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let bytes = request.numbered(self.sequence);
-        again(|| send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty()))
-            .map_err(|errno| NetlinkError::Socket { action: "ask the kernel", source: errno.into() })?;
         let mut snapshot = DumpState::Whole;
         loop {
             let Some(length) = self.receive()? else {

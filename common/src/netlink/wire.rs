@@ -92,6 +92,14 @@ impl NetlinkRequest {
         self
     }
 
+    /// The same, to be acknowledged.
+    pub(super) fn acknowledged(mut self) -> Self {
+        const ACKNOWLEDGE: u16 = 0x4;
+        let flags = u16_at(&self.bytes, 6).unwrap_or_default() | ACKNOWLEDGE;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        self
+    }
+
     /// Whether it asks for a whole table.
     pub(super) fn is_dump(&self) -> bool {
         const DUMP: u16 = 0x300;

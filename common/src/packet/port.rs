@@ -9,10 +9,10 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use super::TxStage;
 use super::ancillary::{Ancillary, STAMPS};
 use super::icmp::IcmpError;
-use super::icmp::options::with_scope;
+use super::icmp::options::{PathMtu, with_scope};
+use super::{IpFamily, TxStage};
 use crate::sys::{self, RecvBuffer, SocketOption};
 use crate::target::{IfName, Transport};
 
@@ -21,13 +21,23 @@ const ANSWER_BYTES: usize = 2048;
 /// linux/tcp.h, struct tcp_info: tcpi_rtt and tcpi_total_retrans, in bytes.
 const RTT_AT: usize = 68;
 const RETRANSMITTED_AT: usize = 100;
-/// From where a port is probed.
+/// linux/tcp.h: TCP_REPAIR_ON, TCP_REPAIR_OFF, TCP_SEND_QUEUE.
+const REPAIR_ON: i32 = 1;
+const REPAIR_OFF: i32 = 0;
+const SEND_QUEUE: i32 = 2;
+
+/// From where a port is probed, and how.
 #[derive(Debug, Clone, Default)]
 pub struct PortOptions {
     /// The link that packets leave through.
     pub link: Option<IfName>,
     /// The address that they come from, and of a link-local one the index of its link.
     pub source: Option<(IpAddr, u32)>,
+    /// TCP: the sequence number that the SYN gets, instead of a random one of the kernel's. It takes CAP_NET_ADMIN over the
+    /// user namespace of the network, and is not 0.
+    pub sequence: Option<u32>,
+    /// What is done with datagrams that are larger than the path's MTU; if `None`, what the system does.
+    pub path_mtu: Option<PathMtu>,
 }
 
 /// A probe that is under way.
@@ -74,22 +84,36 @@ impl PortSocket {
         options: &PortOptions,
         payload: &[u8],
     ) -> nix::Result<Self> {
-        let (family, kind) = match (to, transport) {
-            (SocketAddr::V4(_), Transport::Tcp) => (AddressFamily::Inet, SockType::Stream),
-            (SocketAddr::V6(_), Transport::Tcp) => (AddressFamily::Inet6, SockType::Stream),
-            (SocketAddr::V4(_), Transport::Udp) => (AddressFamily::Inet, SockType::Datagram),
-            (SocketAddr::V6(_), Transport::Udp) => (AddressFamily::Inet6, SockType::Datagram),
+        let socket = PortSocket::idle(transport, IpFamily::of(to.ip()), options)?;
+        socket.begin(to, payload)?;
+        Ok(socket)
+    }
+
+    /// Opens a socket in the network that this thread is in, which sends nothing yet.
+    ///
+    /// # Errors
+    /// What socket(2), setsockopt(2) and bind(2) say.
+    pub fn idle(transport: Transport, family: IpFamily, options: &PortOptions) -> nix::Result<Self> {
+        let is_v4 = family == IpFamily::V4;
+        let domain = if is_v4 { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let kind = match transport {
+            Transport::Tcp => SockType::Stream,
+            Transport::Udp => SockType::Datagram,
         };
-        let fd = socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+        let fd = socket(domain, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
         let set = |option, value: &[u8]| sys::set_option(fd.as_fd(), option, value);
         // Errors are queued with who sent them; of TCP since Linux 5.8.
-        let errors = if to.is_ipv4() { SocketOption::IP_RECVERR } else { SocketOption::IPV6_RECVERR };
+        let errors = if is_v4 { SocketOption::IP_RECVERR } else { SocketOption::IPV6_RECVERR };
         set(errors, &1_u32.to_ne_bytes())?;
         if let Some(link) = &options.link {
             set(SocketOption::BINDTODEVICE, link.as_str().as_bytes())?;
         }
         if let Some((address, scope)) = options.source {
             sys::bind_to(fd.as_fd(), with_scope(address, scope))?;
+        }
+        if let Some(how) = options.path_mtu {
+            let option = if is_v4 { SocketOption::IP_MTU_DISCOVER } else { SocketOption::IPV6_MTU_DISCOVER };
+            set(option, &(how as i32).to_ne_bytes())?;
         }
         match transport {
             // struct linger: on, and zero seconds. Closed so, it sends a reset, and leaves nothing behind in TIME-WAIT.
@@ -98,14 +122,29 @@ impl PortSocket {
                 let _ = set(SocketOption::TIMESTAMPING, &STAMPS.to_ne_bytes());
             }
         }
-        match sys::connect_to(fd.as_fd(), to) {
+        if let Some(sequence) = options.sequence {
+            // What is set while a socket is repaired stays (tcp_v4_connect in net/ipv4/tcp_ipv4.c): tcp(7) has no word of it.
+            set(SocketOption::TCP_REPAIR, &REPAIR_ON.to_ne_bytes())?;
+            set(SocketOption::TCP_REPAIR_QUEUE, &SEND_QUEUE.to_ne_bytes())?;
+            set(SocketOption::TCP_QUEUE_SEQ, &sequence.to_ne_bytes())?;
+            set(SocketOption::TCP_REPAIR, &REPAIR_OFF.to_ne_bytes())?;
+        }
+        Ok(PortSocket { fd, transport })
+    }
+
+    /// Begins to connect it, or sends `payload` in a datagram.
+    ///
+    /// # Errors
+    /// What connect(2) and send(2) say.
+    pub fn begin(&self, to: SocketAddr, payload: &[u8]) -> nix::Result<()> {
+        match sys::connect_to(self.fd.as_fd(), to) {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
             Err(errno) => return Err(errno),
         }
-        if transport == Transport::Udp {
-            sys::send_many(fd.as_fd(), None, [payload])?;
+        if self.transport == Transport::Udp {
+            sys::send_many(self.fd.as_fd(), None, [payload])?;
         }
-        Ok(PortSocket { fd, transport })
+        Ok(())
     }
 
     /// The address and the port that it has here.

@@ -1,7 +1,7 @@
-//! bpf(2), as far as it lists what is attached.
+//! bpf(2), and as far as it lists what is attached.
 
 use std::ffi::c_long;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
@@ -35,8 +35,8 @@ struct InfoQuery {
     info: u64,
 }
 
-fn bpf(command: u32, attributes: *mut u8, bytes: usize) -> Result<c_long> {
-    // SAFETY: the callers below give `bytes` bytes that outlive the call, and pointers in them that do, too.
+pub(super) fn bpf(command: u32, attributes: *mut u8, bytes: usize) -> Result<c_long> {
+    // SAFETY: the callers give `bytes` bytes that outlive the call, and pointers in them that do, too.
     Errno::result(unsafe { libc::syscall(libc::SYS_bpf, command, attributes, bytes) })
 }
 
@@ -80,14 +80,19 @@ pub fn bpf_program_name(id: u32) -> Result<Vec<u8>> {
     let fd = bpf(BPF_PROG_GET_FD_BY_ID, by_id.as_mut_ptr().cast(), size_of_val(&by_id))?;
     // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nothing else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-    // struct bpf_prog_info as far as its name, which is at byte 64. What it would lead to by pointers is not asked for.
+    // struct bpf_prog_info as far as its name, which is at byte 64.
     let mut info = [0_u64; 10];
-    let mut asked = InfoQuery {
-        fd: fd.as_raw_fd().cast_unsigned(),
-        length: size_of_val(&info) as u32,
-        info: info.as_mut_ptr() as u64,
-    };
-    bpf(BPF_OBJ_GET_INFO_BY_FD, (&raw mut asked).cast(), size_of::<InfoQuery>())?;
+    program_info(fd.as_fd(), &mut info)?;
     let name = [info[8].to_ne_bytes(), info[9].to_ne_bytes()].concat();
     Ok(name.into_iter().take_while(|byte| *byte != 0).collect())
+}
+
+/// The beginning of struct bpf_prog_info. What it would lead to by pointers is not asked for.
+pub(super) fn program_info(program: BorrowedFd<'_>, info: &mut [u64]) -> Result<()> {
+    let mut asked = InfoQuery {
+        fd: program.as_raw_fd().cast_unsigned(),
+        length: size_of_val(info) as u32,
+        info: info.as_mut_ptr() as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, (&raw mut asked).cast(), size_of::<InfoQuery>()).map(drop)
 }

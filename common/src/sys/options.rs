@@ -39,6 +39,9 @@ impl SocketOption {
     pub const BINDTODEVICE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
     pub const LINGER: Self = SocketOption(libc::SOL_SOCKET, libc::SO_LINGER);
     pub const ERROR: Self = SocketOption(libc::SOL_SOCKET, libc::SO_ERROR);
+    pub const TCP_REPAIR: Self = SocketOption(libc::IPPROTO_TCP, libc::TCP_REPAIR);
+    pub const TCP_REPAIR_QUEUE: Self = SocketOption(libc::IPPROTO_TCP, libc::TCP_REPAIR_QUEUE);
+    pub const TCP_QUEUE_SEQ: Self = SocketOption(libc::IPPROTO_TCP, libc::TCP_QUEUE_SEQ);
     pub const TCP_INFO: Self = SocketOption(libc::IPPROTO_TCP, libc::TCP_INFO);
     pub const MEMINFO: Self = SocketOption(libc::SOL_SOCKET, SO_MEMINFO);
     pub const NETNS_COOKIE: Self = SocketOption(libc::SOL_SOCKET, SO_NETNS_COOKIE);

@@ -231,3 +231,116 @@ fn a_program_that_is_attached_to_a_link_is_listed_with_its_name() {
     // It can be gone with its network by now.
     assert!(matches!(bpf_program_name(ingress[0]).as_deref(), Ok(b"let_all") | Err(Errno::ENOENT)));
 }
+
+/// An ordinary user may not look into the kernel.
+fn permitted<T>(asked: nix::Result<T>) -> Option<T> {
+    match asked {
+        Ok(had) => Some(had),
+        Err(errno @ (Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL))
+            if !geteuid().is_root() =>
+        {
+            eprintln!("not permitted: {errno}");
+            None
+        }
+        Err(errno) => panic!("{errno}"),
+    }
+}
+
+#[test]
+fn the_kernels_types_are_mapped_as_they_are_read() {
+    match KernelTypes::map() {
+        Ok(types) => assert!(*types == *std::fs::read("/sys/kernel/btf/vmlinux").unwrap()),
+        Err(errno) => assert!(matches!(errno, Errno::ENODEV | Errno::ENOENT | Errno::EACCES), "{errno}"),
+    }
+}
+
+/// An instruction of BPF: operation, registers, offset, number.
+fn instruction(code: u8, to: u8, from: u8, offset: i16, number: i32) -> [u8; 8] {
+    let [low, high] = offset.to_ne_bytes();
+    let [a, b, c, d] = number.to_ne_bytes();
+    [code, from << 4 | to, low, high, a, b, c, d]
+}
+
+/// At each system call of that number the program writes its number into the ring: sys_enter has it as its second word.
+fn told_system_calls(ring: &EventRing, wanted: i32) -> Vec<[u8; 8]> {
+    let ring = ring.as_fd().as_raw_fd();
+    vec![
+        instruction(0x79, 6, 1, 8, 0),
+        instruction(0x55, 6, 0, 9, wanted),
+        instruction(0x7b, 10, 6, -8, 0),
+        instruction(0x18, 1, 1, 0, ring),
+        instruction(0, 0, 0, 0, 0),
+        instruction(0xbf, 2, 10, 0, 0),
+        instruction(0x07, 2, 0, 0, -8),
+        instruction(0xb7, 3, 0, 0, 8),
+        instruction(0xb7, 4, 0, 0, 0),
+        instruction(0x85, 0, 0, 0, 130),
+        instruction(0xb7, 0, 0, 0, 0),
+        instruction(0xb7, 0, 0, 0, 0),
+        instruction(0x95, 0, 0, 0, 0),
+    ]
+}
+
+#[test]
+fn a_program_at_a_tracepoint_tells_through_its_ring_also_beyond_the_end_of_it() {
+    const RING: u32 = 1 << 16;
+    let Some(mut ring) = permitted(bpf_ring(RING)) else { return };
+    let program = told_system_calls(&ring, libc::SYS_getsid as i32);
+    let Some(attached) = permitted(BpfTracepoint::attach(c"sys_enter", c"sys_test", &program)) else {
+        return;
+    };
+    let counted = count_bpf_run_time().unwrap();
+    // Each takes 16 bytes with its header: the ring is filled three times.
+    let (mut told, calls) = (0, 3 * RING / 16);
+    for nth in 0..calls {
+        let _ = nix::unistd::getsid(None);
+        if nth % 1000 == 0 || nth + 1 == calls {
+            ring.drain(|record| {
+                assert_eq!(record, libc::SYS_getsid.to_ne_bytes());
+                told += 1;
+            });
+        }
+    }
+    // Other processes may have called it, too.
+    assert!(told >= calls, "{told} of {calls}");
+    let time = attached.run_time().unwrap();
+    assert!(time.runs >= calls.into() && time.nanoseconds > 0, "{time:?}");
+    drop((attached, counted));
+    ring.drain(|_| {});
+    let _ = nix::unistd::getsid(None);
+    ring.drain(|record| panic!("{record:?}"));
+}
+
+#[test]
+fn a_program_that_calls_more_than_it_may_is_not_loaded() {
+    // BPF_FUNC_probe_write_user.
+    let writes = [instruction(0x85, 0, 0, 0, 36), instruction(0x95, 0, 0, 0, 0)];
+    assert_eq!(BpfTracepoint::attach(c"sys_enter", c"writes", &writes).unwrap_err(), Errno::EACCES);
+    assert!(matches!(bpf_ring(4097).unwrap_err(), Errno::EINVAL | Errno::EPERM));
+}
+
+#[test]
+fn a_tracepoint_is_told_by_perf_as_far_as_its_filter_says() {
+    let id = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+        .into_iter()
+        .find_map(|root| std::fs::read_to_string(format!("{root}/events/raw_syscalls/sys_enter/id")).ok());
+    let Some(id) = id.and_then(|id| id.trim().parse().ok()) else { return };
+    let filter = std::ffi::CString::new(format!("id == {}", libc::SYS_getsid)).unwrap();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+    let opened = (0..processors).map(|processor| perf_tracepoint(id, processor, Some(&filter), 8)).collect();
+    let Some(mut rings) = permitted::<Vec<_>>(opened) else { return };
+    let mut told = 0;
+    let calls = 5000;
+    for nth in 0..calls {
+        let _ = nix::unistd::getsid(None);
+        if nth % 100 == 0 || nth + 1 == calls {
+            let tid = nix::unistd::gettid().as_raw().to_ne_bytes();
+            // struct perf_event_header with PERF_RECORD_SAMPLE; then PID and thread.
+            rings.iter_mut().for_each(|ring| {
+                ring.drain(|record| told += u32::from(record[..4] == [9, 0, 0, 0] && record[12..16] == tid));
+            });
+        }
+    }
+    assert_eq!(told, calls);
+    assert_eq!(perf_tracepoint(id, 0, Some(c"nonsense == 1"), 8).unwrap_err(), Errno::EINVAL);
+}

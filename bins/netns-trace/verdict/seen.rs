@@ -1,0 +1,307 @@
+//! What was seen of the probe, and whether its answer came, joined with the walk. Only the answer says that it works; an event of a
+//! copy says nothing. Pure.
+
+use std::net::IpAddr;
+
+use common::diagnose::Cause;
+use common::hint::Hint;
+use common::output::one_line;
+use common::packet::IpFamily;
+use common::packet::icmp::{IcmpError, describe};
+use nix::errno::Errno;
+
+use crate::evidence::RuleWords;
+use crate::follow::FollowedProbe;
+use crate::model::{
+    EvidenceLevel, FilterDecision, FilterOutcome, HopPlace, SeenPacket, TraceEvent, TraceEventKind, TraceHop,
+    TraceReport, TraceVerdict,
+};
+use crate::probe::ProbeAnswer;
+use crate::walk::TraceWalk;
+
+/// What places are called.
+pub struct SeenPlaces<'a> {
+    /// A namespace, by its inode.
+    pub who: &'a dyn Fn(u64) -> String,
+    /// An interface, by its namespace and index.
+    pub ifname: &'a dyn Fn(u64, u32) -> Option<String>,
+}
+
+impl SeenPlaces<'_> {
+    fn place(&self, netns: u64, index: Option<u32>) -> HopPlace {
+        let ifname = index.and_then(|index| (self.ifname)(netns, index));
+        HopPlace { container: (self.who)(netns), netns, ifname, hook: None }
+    }
+}
+
+/// The rule or policy that dropped the probe or its answer, and in which namespace: the last one, for a SYN that got no answer is
+/// sent again.
+pub fn deciding_drop(events: &[TraceEvent]) -> Option<(u64, &FilterDecision)> {
+    events.iter().rev().find_map(|event| match (&event.kind, event.netns) {
+        (TraceEventKind::Filtered(decision), Some(netns)) if decision.outcome == FilterOutcome::Drop => {
+            Some((netns, decision))
+        }
+        _ => None,
+    })
+}
+
+/// The verdict.
+pub fn judged(
+    walk: TraceWalk,
+    followed: &FollowedProbe,
+    rule: Option<(RuleWords, Option<Hint>)>,
+    places: &SeenPlaces<'_>,
+) -> TraceReport {
+    let mut evidence = followed.used.clone();
+    evidence.push(EvidenceLevel::State);
+    let mut report = TraceReport {
+        schema: TraceReport::SCHEMA,
+        verdict: TraceVerdict::CannotTell,
+        cause: None,
+        text: String::new(),
+        hop: None,
+        rule: None,
+        evidence,
+        not_seen: followed.not_seen.clone(),
+        fix: Vec::new(),
+        advice: None,
+        hops: seen_hops(followed, places),
+    };
+    if report.hops.is_empty() {
+        report.hops.clone_from(&walk.hops);
+    }
+    (report.verdict, report.text) = outcome(followed);
+    if report.verdict == TraceVerdict::Works {
+        return report;
+    }
+    if explained_by_filter(&mut report, followed, rule, places) {
+        return report;
+    }
+    if let Some(first) = walk.obstacles.into_iter().next() {
+        report.cause = Some(first.cause);
+        report.text = first.text;
+        report.hop = Some(first.place);
+        report.rule = first.rule;
+        report.fix = first.fix;
+        report.advice = first.advice;
+        return report;
+    }
+    report.not_seen.extend(walk.doubts);
+    explained_by_events(&mut report, followed, places);
+    report
+}
+
+/// What came back, or why nothing was sent.
+fn outcome(followed: &FollowedProbe) -> (TraceVerdict, String) {
+    if let Err(errno) = followed.sent {
+        let verdict = match errno {
+            Errno::EPERM | Errno::EMSGSIZE | Errno::ENOBUFS => TraceVerdict::Lost,
+            _ => TraceVerdict::Unreachable,
+        };
+        return (verdict, format!("the sender's own kernel does not send it: {}", errno.desc()));
+    }
+    match followed.answer {
+        Some(ProbeAnswer::Reply(from)) => (TraceVerdict::Works, format!("{from} answers")),
+        Some(ProbeAnswer::Reset) => {
+            (TraceVerdict::Refused, "a reset came back, in the name of the destination".to_owned())
+        }
+        Some(ProbeAnswer::Error(error)) => (verdict_of(&error), said(&error)),
+        Some(ProbeAnswer::Failed(errno)) => {
+            (TraceVerdict::Unreachable, format!("the sender's own kernel gives up: {}", errno.desc()))
+        }
+        None => (TraceVerdict::Lost, "no answer came".to_owned()),
+    }
+}
+
+/// RFC 792, RFC 1812, RFC 4443: a port, and what a filter says of itself, is refused.
+fn verdict_of(error: &IcmpError) -> TraceVerdict {
+    let is_v6 = matches!(error.by, Some(IpAddr::V6(_)));
+    match (is_v6, error.kind, error.code) {
+        (_, _, _) if error.by.is_none() => TraceVerdict::Unreachable,
+        (false, 3, 3 | 9 | 10 | 13) | (true, 1, 1 | 4) => TraceVerdict::Refused,
+        (false, 3, 4) | (true, 2, _) => TraceVerdict::Lost,
+        _ => TraceVerdict::Unreachable,
+    }
+}
+
+fn said(error: &IcmpError) -> String {
+    match error.by {
+        Some(by) => format!("{by} says: {}", describe(IpFamily::of(by), error.kind, error.code, error.info)),
+        None => format!("the sender's own kernel gives up: {}", Errno::from_raw(error.errno).desc()),
+    }
+}
+
+/// Netfilter itself says what it does.
+fn explained_by_filter(
+    report: &mut TraceReport,
+    followed: &FollowedProbe,
+    rule: Option<(RuleWords, Option<Hint>)>,
+    places: &SeenPlaces<'_>,
+) -> bool {
+    let Some((netns, decision)) = deciding_drop(&followed.events) else { return false };
+    let mut place = places.place(netns, decision.interfaces.0.or(decision.interfaces.1));
+    place.hook = decision.hook;
+    report.hop = Some(place);
+    let is_refused = report.verdict == TraceVerdict::Refused;
+    let (table, chain) = (one_line(&decision.table), one_line(&decision.chain));
+    match rule {
+        Some((words, delete)) => {
+            let rejects = is_refused || words.text.contains("REJECT") || words.text.contains(" reject");
+            report.cause = Some(if rejects { Cause::FilterReject } else { Cause::FilterDrop });
+            let text = one_line(&words.text);
+            report.text = format!(
+                "{} {} {}, rule {}: {text}",
+                words.program,
+                one_line(&words.table),
+                one_line(&words.chain),
+                words.number
+            );
+            report.rule = Some(words.text);
+            report.fix = delete.into_iter().collect();
+        }
+        None if decision.handle.is_none() => {
+            report.cause = Some(Cause::FilterPolicy);
+            report.text = format!("{} {table} {chain}: its policy is drop", decision.family.word());
+        }
+        None => {
+            report.cause = Some(Cause::FilterDrop);
+            report.text =
+                format!("{} {table} {chain}: a rule that could not be read", decision.family.word());
+        }
+    }
+    true
+}
+
+/// The last that the kernel itself has to say: why it threw the packet away, or where it was seen last.
+fn explained_by_events(report: &mut TraceReport, followed: &FollowedProbe, places: &SeenPlaces<'_>) {
+    let of_us = |event: &&TraceEvent| event.packet != SeenPacket::Error && event.at.is_some();
+    let is_own =
+        |event: &&TraceEvent| !matches!(event.kind, TraceEventKind::Dropped { is_for_other: true, .. });
+    let Some(last) = followed.events.iter().rev().filter(of_us).find(is_own) else { return };
+    if let Some(netns) = last.netns {
+        report.hop = Some(places.place(netns, last.index));
+    }
+    if let TraceEventKind::Dropped { reason, function, .. } = &last.kind
+        && followed.answer.is_none()
+    {
+        let what = if last.packet == SeenPacket::Answer { "the answer" } else { "the packet" };
+        report.text = match function {
+            Some(function) => format!("the kernel dropped {what}: {reason}, in {}", one_line(function)),
+            None => format!("the kernel dropped {what}: {reason}"),
+        };
+    }
+}
+
+/// Where the packet and its answer passed, with the time since it was sent; not the copies of a flood, which end at hosts that they are
+/// not for.
+fn seen_hops(followed: &FollowedProbe, places: &SeenPlaces<'_>) -> Vec<TraceHop> {
+    let Ok(sent) = followed.sent else { return Vec::new() };
+    let events = &followed.events;
+    let ends_elsewhere: Vec<u64> = events
+        .iter()
+        .filter(|event| matches!(event.kind, TraceEventKind::Dropped { is_for_other: true, .. }))
+        .filter_map(|event| event.netns)
+        .collect();
+    let is_way = |event: &&TraceEvent| {
+        let passes = matches!(event.kind, TraceEventKind::Sent | TraceEventKind::Received { .. });
+        let is_copy = event.netns.is_some_and(|netns| ends_elsewhere.contains(&netns))
+            && matches!(event.kind, TraceEventKind::Received { is_for_other: true });
+        passes && !is_copy && event.packet != SeenPacket::Error
+    };
+    let mut hops: Vec<TraceHop> = Vec::new();
+    for event in events.iter().filter(is_way) {
+        let Some((netns, at)) = event.netns.zip(event.at) else { continue };
+        let us = u64::try_from(at.saturating_sub(sent).as_micros()).ok();
+        let is_answer = event.packet == SeenPacket::Answer;
+        // Answers that are sent again, and the end of a connection, are of no interest.
+        let is_again = |hop: &TraceHop| {
+            hop.place.netns == netns && hop.index == event.index && hop.is_answer == is_answer
+        };
+        if hops.iter().any(is_again) {
+            continue;
+        }
+        hops.push(TraceHop { place: places.place(netns, event.index), index: event.index, is_answer, us });
+    }
+    hops
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn event(packet: SeenPacket, netns: u64, us: u64, kind: TraceEventKind) -> TraceEvent {
+        TraceEvent {
+            at: Some(Duration::from_micros(100 + us)),
+            packet,
+            netns: Some(netns),
+            index: Some(2),
+            ifname: None,
+            addresses: None,
+            packet_id: 1,
+            kind,
+        }
+    }
+
+    fn dropped(reason: &str, is_for_other: bool) -> TraceEventKind {
+        TraceEventKind::Dropped { reason: reason.to_owned(), function: None, is_for_other }
+    }
+
+    fn report(answer: Option<ProbeAnswer>, events: Vec<TraceEvent>) -> TraceReport {
+        let sent = Ok(Duration::from_micros(100));
+        let followed =
+            FollowedProbe { sent, answer, events, used: vec![EvidenceLevel::Bpf], not_seen: Vec::new() };
+        let places =
+            SeenPlaces { who: &|inode| format!("n{inode}"), ifname: &|_, index| Some(format!("eth{index}")) };
+        judged(TraceWalk::default(), &followed, None, &places)
+    }
+
+    #[test]
+    fn only_an_answer_works_whatever_was_dropped_beside() {
+        let events = vec![
+            event(SeenPacket::Request, 1, 5, TraceEventKind::Sent),
+            event(SeenPacket::Request, 3, 6, dropped("OTHERHOST", true)),
+            event(SeenPacket::Answer, 1, 9, dropped("NO_SOCKET", false)),
+        ];
+        let works = report(Some(ProbeAnswer::Reply("10.0.0.1".parse().unwrap())), events.clone());
+        assert_eq!((works.verdict, works.cause, works.hop), (TraceVerdict::Works, None, None));
+        assert_eq!((works.hops.len(), works.hops[0].us), (1, Some(5)));
+        let lost = report(None, events[..2].to_vec());
+        assert_eq!((lost.verdict, lost.text.as_str()), (TraceVerdict::Lost, "no answer came"));
+        assert_eq!(lost.hop.unwrap().container, "n1");
+    }
+
+    #[test]
+    fn a_reset_and_errors_are_told_apart() {
+        let by = |by: &str, kind, code| {
+            let error = IcmpError { by: by.parse().ok(), kind, code, info: 0, errno: libc::EHOSTUNREACH };
+            report(Some(ProbeAnswer::Error(error)), Vec::new()).verdict
+        };
+        assert_eq!(report(Some(ProbeAnswer::Reset), Vec::new()).verdict, TraceVerdict::Refused);
+        assert_eq!(by("10.0.0.1", 3, 3), TraceVerdict::Refused);
+        assert_eq!(by("10.0.0.1", 3, 0), TraceVerdict::Unreachable);
+        assert_eq!(by("10.0.0.1", 3, 4), TraceVerdict::Lost);
+        assert_eq!(by("fd00::1", 1, 4), TraceVerdict::Refused);
+        assert_eq!(by("", 3, 1), TraceVerdict::Unreachable);
+    }
+
+    #[test]
+    fn a_policy_is_named_where_no_rule_decided() {
+        let decision = FilterDecision {
+            family: common::netlink::TableFamily::Ip,
+            table: "filter".to_owned(),
+            chain: "FORWARD".to_owned(),
+            handle: None,
+            hook: Some(crate::model::HopHook::Forward),
+            outcome: FilterOutcome::Drop,
+            interfaces: (Some(3), Some(4)),
+        };
+        let lost = report(None, vec![event(SeenPacket::Request, 7, 5, TraceEventKind::Filtered(decision))]);
+        assert_eq!((lost.verdict, lost.cause), (TraceVerdict::Lost, Some(Cause::FilterPolicy)));
+        assert_eq!(lost.text, "ip filter FORWARD: its policy is drop");
+        let hop = lost.hop.unwrap();
+        assert_eq!((hop.container.as_str(), hop.hook.map(|hook| hook.word())), ("n7", Some("forward hook")));
+        assert_eq!(hop.ifname.as_deref(), Some("eth3"));
+    }
+}
