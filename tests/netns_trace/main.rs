@@ -1,7 +1,13 @@
-//! netns-trace, end to end.
+//! netns-trace, end to end: faults that are put in on purpose, two at a time, and scenes in which everything works.
 //!
-//! Observers: what each fault was made with: iproute2, nft, iptables and sysctl.
+//! Observers: `ping`, connections by perl, and what iproute2, nft and iptables list before and after.
 
 #![cfg(test)]
 
 mod bad_input;
+mod evidence_level;
+mod fault_walk;
+mod faults;
+mod inside_lab;
+mod rows;
+mod score;

@@ -1,0 +1,101 @@
+//! What one fault goes through: that it is one, what is said of it at each level, and what becomes of it when the printed commands
+//! are run.
+
+use crate::evidence_level::{EvidenceLevel, TraceSaid};
+use crate::inside_lab::InsideLab;
+use crate::rows::FaultRow;
+use crate::score::{FaultScore, LevelScore};
+
+/// Traces after a fix, until one passes.
+const ROUNDS: usize = 3;
+
+/// In a lab of its own. An error where the row itself is void: it makes no fault, or does not undo it.
+pub fn walk(row: &FaultRow, levels: &[EvidenceLevel]) -> Result<FaultScore, String> {
+    let mut lab = InsideLab::new();
+    lab.set_up(row.given)?;
+    lab.snapshot("before");
+    seed_and_undo(&mut lab, row)?;
+    let mut score = FaultScore { row: *row, levels: Vec::new(), changed: String::new(), fixed: None };
+    let Some(richest) = levels.last().copied() else { return Ok(score) };
+    lab.set_up(row.seed)?;
+    lab.snapshot("seeded");
+    let inodes = lab.inodes();
+    let mut said = Vec::new();
+    for level in levels {
+        said.push(TraceSaid::by(&mut lab, *level, row.probe));
+    }
+    lab.snapshot("traced");
+    score.changed = lab.differences("seeded", "traced", None);
+    let first = said.last().cloned().expect("a level");
+    for (level, said) in levels.iter().zip(&said) {
+        score.levels.push(LevelScore::of(*level, row, said, &first, &inodes));
+    }
+    score.fixed = row.has_fix.then(|| fixed(&mut lab, row, richest, first));
+    Ok(score)
+}
+
+/// Plain programs see the fault, and see it gone when it is undone.
+fn seed_and_undo(lab: &mut InsideLab, row: &FaultRow) -> Result<(), String> {
+    let plain = row.probe.plain();
+    let is_seeded = row.seed != "true";
+    if is_seeded && !answers(lab, &plain) {
+        return Err(format!("void: {plain} fails before the seed: {}", lab.run(&plain).said));
+    }
+    lab.set_up(row.seed)?;
+    if lab.run(&plain).status == 0 {
+        return Err(format!("void: {plain} works with the seed"));
+    }
+    if !is_seeded {
+        return Ok(());
+    }
+    lab.set_up(row.undo)?;
+    if !answers(lab, &plain) {
+        return Err(format!("void: {plain} fails after the undo: {}", lab.run(&plain).said));
+    }
+    lab.snapshot("undone");
+    match lab.differences("before", "undone", None) {
+        none if none.is_empty() => Ok(()),
+        left => Err(format!("void: the undo leaves {left}")),
+    }
+}
+
+/// Whether plain programs are answered, now or shortly: what came up needs a moment.
+fn answers(lab: &mut InsideLab, plain: &str) -> bool {
+    (0..3).any(|_| lab.run(plain).status == 0)
+}
+
+/// Runs what is printed until a trace passes; an error if none does, or if more has changed than the fault.
+fn fixed(lab: &mut InsideLab, row: &FaultRow, level: EvidenceLevel, first: TraceSaid) -> Result<(), String> {
+    let mut said = first;
+    let mut run = Vec::new();
+    for _ in 0..ROUNDS {
+        let commands = said.fix();
+        if commands.is_empty() || commands.len() > 3 {
+            return Err(format!("{} commands after {run:?}: {}", commands.len(), said.text));
+        }
+        for command in commands {
+            let ran = lab.paste(&command);
+            if ran.status != 0 {
+                return Err(format!("{command}: status {}: {}", ran.status, ran.said));
+            }
+            run.push(command);
+        }
+        said = TraceSaid::by(lab, level, row.probe);
+        if said.verdict() == level.works() {
+            return as_before(lab, row, &run);
+        }
+    }
+    Err(format!("after {run:?} still {}", said.text))
+}
+
+fn as_before(lab: &mut InsideLab, row: &FaultRow, run: &[String]) -> Result<(), String> {
+    let plain = row.probe.plain();
+    if !answers(lab, &plain) {
+        return Err(format!("said to work after {run:?}, and {plain} fails"));
+    }
+    lab.snapshot("fixed");
+    match lab.differences("before", "fixed", row.may_differ) {
+        none if none.is_empty() => Ok(()),
+        more => Err(format!("{run:?} changes more: {more}")),
+    }
+}

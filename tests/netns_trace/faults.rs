@@ -1,0 +1,86 @@
+//! Faults that are put in on purpose, a row of `faults.tsv` each: `id`, `given`, `seed`, `undo`, `probe`, the verdicts, the cause, the
+//! hop, whether a command fixes it (`+`), what may differ after that, and the tier that has it.
+
+use std::collections::BTreeSet;
+
+use common::diagnose::Cause;
+use support::skip::need;
+use support::tier;
+
+use crate::evidence_level::EvidenceLevel;
+use crate::fault_walk::walk;
+use crate::inside_lab::{observers, walk_all};
+use crate::rows::{FaultRow, faults};
+use crate::score::{FaultScore, LevelScore, count, percent};
+
+/// The rows of this tier, or those that `NETNS_TOOLBOX_FAULT` names.
+fn rows() -> Vec<FaultRow> {
+    let named = std::env::var("NETNS_TOOLBOX_FAULT").unwrap_or_default();
+    let is_wanted = |row: &FaultRow| match named.is_empty() {
+        true => row.is_short || tier::is_all(),
+        false => named.split(',').any(|name| name == row.id),
+    };
+    faults().into_iter().filter(is_wanted).collect()
+}
+
+#[test]
+fn each_fault_is_called_what_it_is_and_the_printed_commands_fix_it() {
+    need!(observers());
+    let levels = EvidenceLevel::there();
+    let walked = walk_all(&rows(), |row| (row.id, walk(row, &levels)));
+    let void: Vec<String> = walked
+        .iter()
+        .filter_map(|(id, walked)| walked.as_ref().err().map(|why| format!("{id}: {why}")))
+        .collect();
+    let scores: Vec<FaultScore> = walked.into_iter().filter_map(|(_, walked)| walked.ok()).collect();
+    print(&scores, &levels);
+    assert!(void.is_empty(), "{} rows are void:\n{}", void.len(), void.join("\n"));
+}
+
+/// The score of each level, and what is wrong.
+fn print(scores: &[FaultScore], levels: &[EvidenceLevel]) {
+    for line in scores.iter().flat_map(FaultScore::wrong) {
+        println!("{line}");
+    }
+    let of = scores.len();
+    for level in levels {
+        let right = |is_so: fn(&LevelScore) -> bool| count(scores, *level, is_so);
+        println!(
+            "{:8} cause {}, hop {}, both {} of {of} ({} %), verdict {}, fix {}, false works {}",
+            level.word(),
+            right(|score| score.is_cause_right),
+            right(|score| score.is_hop_right),
+            right(LevelScore::is_right),
+            percent(right(LevelScore::is_right), of),
+            right(|score| score.is_verdict_right),
+            right(|score| score.is_fix_right),
+            right(|score| score.is_false_works),
+        );
+    }
+    let with_fix: Vec<_> = scores.iter().filter_map(|score| score.fixed.as_ref()).collect();
+    let fixed = with_fix.iter().filter(|fixed| fixed.is_ok()).count();
+    println!(
+        "fixes that fix, and nothing else: {fixed} of {} ({} %)",
+        with_fix.len(),
+        percent(fixed, with_fix.len())
+    );
+}
+
+#[test]
+fn the_table_has_only_words_that_there_are_and_each_row_once() {
+    let words: BTreeSet<&str> = Cause::PINGED.iter().chain(Cause::TRACED).map(|cause| cause.word()).collect();
+    let mut ids = BTreeSet::new();
+    for row in faults() {
+        assert!(words.contains(row.cause), "{row:?}");
+        assert!(ids.insert(row.id), "{row:?}");
+    }
+}
+
+/// A cause that no row makes is one that nothing proves.
+#[test]
+fn each_cause_that_only_a_trace_says_has_a_row() {
+    let found: BTreeSet<&str> = faults().iter().map(|row| row.cause).collect();
+    let missing: Vec<&str> =
+        Cause::TRACED.iter().map(|cause| cause.word()).filter(|word| !found.contains(word)).collect();
+    assert_eq!(missing, ["route-localnet"], "in docker.rs");
+}
