@@ -9,6 +9,9 @@ use crate::score::{FaultScore, LevelScore};
 /// Traces after a fix, until one passes.
 const ROUNDS: usize = 3;
 
+/// Commands of one fix.
+const MOST_COMMANDS: usize = 3;
+
 /// In a lab of its own. An error where the row itself is void: it makes no fault, or does not undo it.
 pub fn walk(row: &FaultRow, levels: &[EvidenceLevel]) -> Result<FaultScore, String> {
     let mut lab = InsideLab::new();
@@ -60,7 +63,7 @@ fn seed_and_undo(lab: &mut InsideLab, row: &FaultRow) -> Result<(), String> {
 }
 
 /// Whether plain programs are answered, now or shortly: what came up needs a moment.
-fn answers(lab: &mut InsideLab, plain: &str) -> bool {
+pub fn answers(lab: &mut InsideLab, plain: &str) -> bool {
     (0..3).any(|_| lab.run(plain).status == 0)
 }
 
@@ -69,23 +72,28 @@ fn fixed(lab: &mut InsideLab, row: &FaultRow, level: EvidenceLevel, first: Trace
     let mut said = first;
     let mut run = Vec::new();
     for _ in 0..ROUNDS {
-        let commands = said.fix();
-        if commands.is_empty() || commands.len() > 3 {
-            return Err(format!("{} commands after {run:?}: {}", commands.len(), said.text));
-        }
-        for command in commands {
-            let ran = lab.paste(&command);
-            if ran.status != 0 {
-                return Err(format!("{command}: status {}: {}", ran.status, ran.said));
-            }
-            run.push(command);
-        }
+        run.extend(run_fix(lab, &said).map_err(|why| format!("after {run:?}: {why}"))?);
         said = TraceSaid::by(lab, level, row.probe);
         if said.verdict() == level.works() {
             return as_before(lab, row, &run);
         }
     }
     Err(format!("after {run:?} still {}", said.text))
+}
+
+/// Runs the commands of a fix as they were printed, and returns them.
+pub fn run_fix(lab: &mut InsideLab, said: &TraceSaid) -> Result<Vec<String>, String> {
+    let commands = said.fix();
+    if commands.is_empty() || commands.len() > MOST_COMMANDS {
+        return Err(format!("{} commands: {}", commands.len(), said.text));
+    }
+    for command in &commands {
+        let ran = lab.paste(command);
+        if ran.status != 0 {
+            return Err(format!("{command}: status {}: {}", ran.status, ran.said));
+        }
+    }
+    Ok(commands)
 }
 
 fn as_before(lab: &mut InsideLab, row: &FaultRow, run: &[String]) -> Result<(), String> {

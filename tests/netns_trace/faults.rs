@@ -5,29 +5,19 @@ use std::collections::BTreeSet;
 
 use common::diagnose::Cause;
 use support::skip::need;
-use support::tier;
 
 use crate::evidence_level::EvidenceLevel;
 use crate::fault_walk::walk;
 use crate::inside_lab::{observers, walk_all};
-use crate::rows::{FaultRow, faults};
+use crate::rows::{FaultRow, faults, is_wanted};
 use crate::score::{FaultScore, LevelScore, count, percent};
-
-/// The rows of this tier, or those that `NETNS_TOOLBOX_FAULT` names.
-fn rows() -> Vec<FaultRow> {
-    let named = std::env::var("NETNS_TOOLBOX_FAULT").unwrap_or_default();
-    let is_wanted = |row: &FaultRow| match named.is_empty() {
-        true => row.is_short || tier::is_all(),
-        false => named.split(',').any(|name| name == row.id),
-    };
-    faults().into_iter().filter(is_wanted).collect()
-}
 
 #[test]
 fn each_fault_is_called_what_it_is_and_the_printed_commands_fix_it() {
     need!(observers());
     let levels = EvidenceLevel::there();
-    let walked = walk_all(&rows(), |row| (row.id, walk(row, &levels)));
+    let rows: Vec<FaultRow> = faults().into_iter().filter(|row| is_wanted(row.id, row.is_short)).collect();
+    let walked = walk_all(&rows, |row| (row.id, walk(row, &levels)));
     let void: Vec<String> = walked
         .iter()
         .filter_map(|(id, walked)| walked.as_ref().err().map(|why| format!("{id}: {why}")))

@@ -88,10 +88,10 @@ mac() { ip -n $1 -o link show $2 | grep -o 'link/ether [^ ]*' | cut -d' ' -f2; }
 
 # plain NETNS DEST [SIZE]: whether DEST, as a tool takes it, answers plain programs: ping, or a connection that is greeted.
 plain() {
-    local dest=$2 size=${3:+-M do -s $3}
+    local dest size=${3:+-M do -s $3}
+    dest=$(sed 's/netns:d/198.18.3.3/; s/netns:b/198.18.2.2/; s/^gateway$/198.18.1.1/' <<<"$2")
     case $dest in
-        tcp:* | udp:*) within $1 timeout 2 perl /run/greet.pl $(sed 's/netns:d/198.18.3.3/; s/:\([0-9]*\)$/ \1/; s/:/ /; s/[][]//g' <<<"$dest") ;;
-        gateway) within $1 ping -nqc1 -W1 198.18.1.1 ;;
+        tcp:* | udp:*) within $1 timeout 2 perl /run/greet.pl $(sed 's/:\([0-9]*\)$/ \1/; s/:/ /; s/[][]//g' <<<"$dest") ;;
         *) within $1 ping -nqc1 -W1 $size "$dest" ;;
     esac
 }

@@ -9,5 +9,7 @@ mod evidence_level;
 mod fault_walk;
 mod faults;
 mod inside_lab;
+mod pairs;
 mod rows;
 mod score;
+mod working;

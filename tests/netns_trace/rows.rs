@@ -1,5 +1,7 @@
 //! The tables: a line is a row, a tab stands between columns, and a line that begins with `#` is for people.
 
+use support::tier;
+
 /// A fault. What `given` sets up is there before the first snapshot, and stays.
 #[derive(Debug, Clone, Copy)]
 pub struct FaultRow {
@@ -51,8 +53,67 @@ impl ProbeWords {
     }
 }
 
+/// Two faults at once.
+#[derive(Debug, Clone, Copy)]
+pub struct PairRow {
+    pub id: &'static str,
+    pub given: &'static str,
+    pub seeds: [&'static str; 2],
+    pub probe: ProbeWords,
+    /// Cause and hop, of what is named first.
+    pub first: (&'static str, &'static str),
+    /// Of what is named once that is fixed; none where the other fault stops this probe no more.
+    pub second: Option<(&'static str, &'static str)>,
+    pub is_short: bool,
+}
+
+/// A scene in which everything works.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkingRow {
+    pub id: &'static str,
+    pub given: &'static str,
+    pub probe: ProbeWords,
+    /// The verdicts that are right.
+    pub verdicts: &'static str,
+    pub is_short: bool,
+}
+
 pub fn faults() -> Vec<FaultRow> {
     lines(include_str!("faults.tsv")).map(|(line, columns)| fault(line, &columns)).collect()
+}
+
+pub fn pairs() -> Vec<PairRow> {
+    let pair = |(line, columns): (&str, Vec<&'static str>)| match columns[..] {
+        [id, given, first_seed, second_seed, probe, first, second, tier] => PairRow {
+            id,
+            given,
+            seeds: [first_seed, second_seed],
+            probe: ProbeWords::of(probe),
+            first: first.split_once(' ').expect("a cause and a hop"),
+            second: (second != "-").then(|| second.split_once(' ').expect("a cause and a hop")),
+            is_short: tier == "short",
+        },
+        _ => panic!("not eight columns: {line}"),
+    };
+    lines(include_str!("pairs.tsv")).map(pair).collect()
+}
+
+pub fn working() -> Vec<WorkingRow> {
+    let row = |(line, columns): (&str, Vec<&'static str>)| match columns[..] {
+        [id, given, probe, verdicts, tier] => {
+            WorkingRow { id, given, probe: ProbeWords::of(probe), verdicts, is_short: tier == "short" }
+        }
+        _ => panic!("not five columns: {line}"),
+    };
+    lines(include_str!("working.tsv")).map(row).collect()
+}
+
+/// Whether this tier has the row, or `NETNS_TOOLBOX_FAULT` names it.
+pub fn is_wanted(id: &str, is_short: bool) -> bool {
+    match std::env::var("NETNS_TOOLBOX_FAULT") {
+        Ok(named) if !named.is_empty() => named.split(',').any(|name| name == id),
+        _ => is_short || tier::is_all(),
+    }
 }
 
 fn fault(line: &'static str, columns: &[&'static str]) -> FaultRow {

@@ -85,7 +85,7 @@ impl FaultScore {
 
 /// How many of a hundred; all of none.
 pub fn percent(right: usize, of: usize) -> usize {
-    if of == 0 { 100 } else { right * 100 / of }
+    (right * 100).checked_div(of).unwrap_or(100)
 }
 
 /// How many of these scores at a level are so.
