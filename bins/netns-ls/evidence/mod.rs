@@ -6,8 +6,9 @@ mod ports;
 mod settings;
 
 use common::cli::FindSession;
-use common::diagnose::host::{HostFacts, NetnsFacts, NetnsFilters};
+use common::diagnose::host::{HostFacts, NetnsFacts};
 use common::failure::Failure;
+use common::firewall::NetnsFilters;
 use common::map::{MappedNetns, Unseen, Visit, WantedDetails, details, walk};
 use common::netns::Home;
 

@@ -58,7 +58,12 @@ mod tests {
             hook: None,
             policy: Some("drop".to_owned()),
             counter: count(3),
-            rules: vec![WrittenRule { text: "-A FORWARD -j \x1b[2J".to_owned(), counter: count(12) }],
+            is_nat: false,
+            rules: vec![WrittenRule {
+                text: "-A FORWARD -j \x1b[2J".to_owned(),
+                counter: count(12),
+                handle: None,
+            }],
         };
         let empty = FilterChain {
             policy: Some("accept".to_owned()),

@@ -18,6 +18,8 @@ pub struct FilterChain {
     pub policy: Option<String>,
     /// How many that were.
     pub counter: Option<PacketCount>,
+    /// Whether it is asked for the first packet of each flow only: those that do NAT.
+    pub is_nat: bool,
     /// Its rules, in their order.
     pub rules: Vec<WrittenRule>,
 }
@@ -29,6 +31,8 @@ pub struct WrittenRule {
     pub text: String,
     /// How many packets it was about, where it counts.
     pub counter: Option<PacketCount>,
+    /// The number by which nft(8) knows it; iptables(8) has none.
+    pub handle: Option<u64>,
 }
 
 /// A counter of a rule or a chain.

@@ -16,7 +16,7 @@ pub(super) fn read(text: &str, program: FilterProgram) -> (Vec<FilterChain>, Vec
             let of_it = |chain: &&mut FilterChain| name.is_some_and(|name| chain.name == name);
             // The names of a table before have no meaning in this one.
             if let Some(chain) = chains[first..].iter_mut().find(of_it) {
-                chain.rules.push(WrittenRule { text: rule.to_owned(), counter: Some(counter) });
+                chain.rules.push(WrittenRule { text: rule.to_owned(), counter: Some(counter), handle: None });
             }
         } else if let Some(name) = line.strip_prefix("# Table `")
             && let Some((name, _)) = name.split_once("' is incompatible")
@@ -39,6 +39,7 @@ fn declared(line: &str, table: &str, program: FilterProgram) -> Option<FilterCha
         hook: None,
         policy: is_built_in.then(|| policy.to_lowercase()),
         counter: counter_of(counter).filter(|_| is_built_in),
+        is_nat: table == "nat",
         rules: Vec::new(),
     })
 }

@@ -93,7 +93,7 @@ impl FilterListing {
             return;
         };
         // Sets of thousands of addresses are left out.
-        match program::run(&file, &["-t", "list", "ruleset"], None) {
+        match program::run(&file, &["-a", "-t", "list", "ruleset"], None) {
             Ok(text) => {
                 let chains = nft_ruleset::read(&text).into_iter();
                 self.chains.extend(chains.filter(|chain| tables.contains(&chain.table)));

@@ -2,9 +2,14 @@
 //! program whose they are. They are looked at only: nothing here makes the kernel load or make a table.
 
 mod chain;
+mod fate;
 mod iptables_save;
 mod listing;
 mod nft_ruleset;
 
 pub use chain::{FilterChain, FilterProgram, PacketCount, WrittenRule};
+pub use fate::{
+    ChainHook, DropPlace, FilterPacket, HookFamily, HookRun, NetnsFilters, PacketFate, PacketProtocol,
+    PacketTranslation, iptables_words,
+};
 pub use listing::FilterListing;

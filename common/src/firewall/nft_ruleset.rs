@@ -21,8 +21,10 @@ pub(super) fn read(text: &str) -> Vec<FilterChain> {
             (2, Some(chain)) => chain.read(rest.trim_end()),
             (_, Some(chain)) => {
                 if let Some(rule) = chain.rules.last_mut() {
-                    rule.text = format!("{} {}", rule.text, rest.trim());
+                    let (rest, handle) = without_handle(rest.trim());
+                    rule.text = format!("{} {rest}", rule.text);
                     rule.counter = counter_in(&rule.text);
+                    rule.handle = handle.or(rule.handle);
                 }
             }
             _ => {}
@@ -44,6 +46,7 @@ fn empty(table: &str, name: &str) -> FilterChain {
         hook: None,
         policy: None,
         counter: None,
+        is_nat: false,
         rules: Vec::new(),
     }
 }
@@ -53,6 +56,7 @@ impl FilterChain {
         let is_first = self.rules.is_empty();
         match line.strip_prefix("type ").filter(|_| is_first && self.hook.is_none()) {
             Some(of_chain) => {
+                self.is_nat = of_chain.starts_with("nat ");
                 let mut parts = of_chain.split(';').map(str::trim);
                 let hook = parts.next().and_then(|part| part.find("hook ").map(|at| &part[at..]));
                 self.hook = hook.map(str::to_owned);
@@ -60,8 +64,19 @@ impl FilterChain {
             }
             // The chain's own.
             None if is_first && line.starts_with("comment \"") => {}
-            None => self.rules.push(WrittenRule { text: line.to_owned(), counter: counter_in(line) }),
+            None => {
+                let (line, handle) = without_handle(line);
+                self.rules.push(WrittenRule { text: line.to_owned(), counter: counter_in(line), handle });
+            }
         }
+    }
+}
+
+/// A line, and the handle that `nft -a` puts behind it: `drop # handle 7`. Nothing in quotes ends so.
+fn without_handle(line: &str) -> (&str, Option<u64>) {
+    match line.rsplit_once(" # handle ") {
+        Some((rule, handle)) if handle.parse::<u64>().is_ok() => (rule, handle.parse().ok()),
+        _ => (line, None),
     }
 }
 
@@ -94,7 +109,7 @@ table inet netns-toolbox {
 		ct state established,related counter packets 12 bytes 840 accept
 		iifname { \"br0\", \"br1\",
 			 \"br2\" } counter packets 3 bytes 9 drop comment \"counter packets 7 bytes 7\"
-		jump other
+		jump other # handle 7
 	}
 
 	chain other {
@@ -127,7 +142,10 @@ table ip filter {
         assert_eq!(forward.rules[0].counter, Some(PacketCount { packets: 12, bytes: 840 }));
         assert_eq!(forward.rules[1].counter, Some(PacketCount { packets: 3, bytes: 9 }));
         assert!(forward.rules[1].text.starts_with("iifname { \"br0\", \"br1\", \"br2\" } counter"));
-        assert_eq!(forward.rules[2], WrittenRule { text: "jump other".to_owned(), counter: None });
+        assert_eq!(
+            forward.rules[2],
+            WrittenRule { text: "jump other".to_owned(), counter: None, handle: Some(7) }
+        );
         assert_eq!(chains[1].hook, None);
     }
 

@@ -37,6 +37,9 @@ const IFLA_BR_STP_STATE: u16 = 5;
 pub(super) const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 const IFLA_BRPORT_STATE: u16 = 1;
+const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
+const IFLA_BRPORT_MCAST_FLOOD: u16 = 27;
+const IFLA_BRPORT_BCAST_FLOOD: u16 = 30;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_GROUP: u16 = 27;
 const IFLA_EXT_MASK: u16 = 29;
@@ -74,6 +77,8 @@ pub struct Link {
     pub port_state: Option<PortState>,
     /// Of a bridge's port, whether it sends nothing to other ports that are isolated.
     pub is_isolated: bool,
+    /// Of a bridge's port, what reaches it of packets whose place the bridge does not know.
+    pub floods: PortFloods,
     /// Whether it is a bridge that waits to learn of other bridges before it forwards (IEEE 802.1D).
     pub spanning_tree: bool,
     /// Of a bridge whether it keeps VLANs apart, and in which one a port is that nobody put into any (0: in none); nothing where
@@ -100,6 +105,24 @@ pub struct VlanFiltering {
     pub is_on: bool,
     /// In which one a port is that nobody put into any; 0 is none.
     pub default_vlan: u16,
+}
+
+/// Of which packets a port of a bridge gets those that are for all, or for nobody knows whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortFloods {
+    /// Those to a MAC address that the bridge has not learned.
+    pub unicast: bool,
+    /// Those to a group.
+    pub multicast: bool,
+    /// Those to all.
+    pub broadcast: bool,
+}
+
+impl Default for PortFloods {
+    /// All of them, as a port is made.
+    fn default() -> Self {
+        PortFloods { unicast: true, multicast: true, broadcast: true }
+    }
 }
 
 /// RFC 2863's ifOperStatus, as linux/if.h has it.
@@ -174,6 +197,7 @@ impl Link {
             master: None,
             port_state: None,
             is_isolated: false,
+            floods: PortFloods::default(),
             spanning_tree: false,
             vlan_filtering: None,
             vlan: None,
@@ -269,6 +293,12 @@ impl Link {
                     self.port_state = byte_in(data, IFLA_BRPORT_STATE)?.map(PortState::from);
                     self.is_isolated =
                         byte_in(data, IFLA_BRPORT_ISOLATED)?.is_some_and(|isolated| isolated != 0);
+                    let is_on = |wanted| Ok(byte_in(data, wanted)?.is_none_or(|value| value != 0));
+                    self.floods = PortFloods {
+                        unicast: is_on(IFLA_BRPORT_UNICAST_FLOOD)?,
+                        multicast: is_on(IFLA_BRPORT_MCAST_FLOOD)?,
+                        broadcast: is_on(IFLA_BRPORT_BCAST_FLOOD)?,
+                    };
                 }
                 _ => {}
             }

@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod fdb;
 mod inet_socket;
+mod input_route;
 mod ipsec;
 mod link;
 mod listener;
@@ -43,7 +44,8 @@ pub use fdb::{FdbEntry, FdbOrigin};
 pub use inet_socket::{InetSocket, inet_sockets};
 pub use ipsec::has_ipsec_policies;
 pub use link::{
-    Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
+    Link, NewBridge, NewUpper, NewVeth, OperState, PortFloods, PortState, PortVlan, UpperKind, VethEnd,
+    VlanFiltering,
 };
 pub use listener::{AbstractListener, abstract_listeners, owner_of_abstract};
 pub use listening::{ListeningSocket, SocketKinds, listening, listening_sockets};

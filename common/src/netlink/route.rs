@@ -11,15 +11,14 @@ use crate::cidr::Cidr;
 
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
-const RTM_GETROUTE: u16 = 26;
+pub(super) const RTM_GETROUTE: u16 = 26;
 /// struct rtmsg: family, length of destination and of source, type of service, table, protocol, scope, type, flags.
-const FIXED_BYTES: usize = 12;
+pub(super) const FIXED_BYTES: usize = 12;
 
-const RTA_DST: u16 = 1;
-const RTA_SRC: u16 = 2;
-const RTA_IIF: u16 = 3;
+pub(super) const RTA_DST: u16 = 1;
+pub(super) const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
-const RTA_MARK: u16 = 16;
+pub(super) const RTA_MARK: u16 = 16;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
@@ -105,7 +104,7 @@ pub struct RouteLookup {
 }
 
 impl RouteLookup {
-    fn read(payload: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
         let (family, kind) = (payload.first(), payload.get(7));
         let (family, kind) = (*family.ok_or(Malformed::Short)?, *kind.ok_or(Malformed::Short)?);
         let is_group = matches!(kind, BROADCAST | MULTICAST);
@@ -385,33 +384,6 @@ impl Socket {
             request
         };
         self.one(request, RouteLookup::read)
-    }
-
-    /// Why the namespace would not take a packet for `address` from `from` that comes in by the link of that index: EXDEV
-    /// where rp_filter refuses it, EINVAL for one that cannot come from there. `None` if it would take it.
-    ///
-    /// # Errors
-    /// [`NetlinkError`], if it could not be asked.
-    pub fn input_refusal(
-        &mut self,
-        address: IpAddr,
-        from: IpAddr,
-        index: u32,
-    ) -> Result<Option<Errno>, NetlinkError> {
-        let request = |flags| {
-            let (to_len, from_len) = (Cidr::host(address).prefix_len(), Cidr::host(from).prefix_len());
-            let mut fixed = [0; FIXED_BYTES];
-            fixed[..3].copy_from_slice(&[family_of(address), to_len, from_len]);
-            NetlinkRequest::new("route lookup", RTM_GETROUTE, flags, &fixed)
-                .with_ip(RTA_DST, address)
-                .with_ip(RTA_SRC, from)
-                .with_u32(RTA_IIF, index)
-        };
-        match self.one(request, RouteLookup::read) {
-            Ok(_) => Ok(None),
-            Err(NetlinkError::Refused { errno, .. }) => Ok(Some(errno)),
-            Err(error) => Err(error),
-        }
     }
 
     /// Makes a route.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::firewall::FilterChain;
+use crate::firewall::NetnsFilters;
 use crate::map::{HostMap, LinkPlace, MappedLink, MappedNetns};
 use crate::netlink::{FdbEntry, Neighbour, Route};
 use crate::output::one_line;
@@ -55,15 +55,6 @@ pub struct NetnsFacts {
     pub local_ports: Option<PortUse>,
     /// Whether its first process asks Docker's name server, and nothing listens at the address of that.
     pub lacks_docker_dns: bool,
-}
-
-/// The packet filters of a namespace.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NetnsFilters {
-    /// The chains of all programs.
-    pub chains: Vec<FilterChain>,
-    /// Whether all of them could be read: only then is it known that there is no other rule.
-    pub is_whole: bool,
 }
 
 /// Settings of a link, of IPv4 and of IPv6.

@@ -4,30 +4,19 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::facts::{HostFacts, LinkSpot};
-use super::filter::{ChainHook, DropPlace, FirstPacket, PacketFate};
 use super::segment::{GatewayClients, LinkSegment, networks, way_out};
 use super::{Finding, FindingKind};
 use crate::cidr::Cidr;
-use crate::firewall::FilterProgram;
+use crate::firewall::{ChainHook, DropPlace, FilterPacket, FilterProgram, PacketFate, PacketProtocol};
 use crate::hint;
 use crate::hint::Hint;
 use crate::netlink::{Route, UNICAST};
-use crate::target::Transport;
 
 /// An address of nobody's, for what is elsewhere: RFC 5737.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-fn packet(source: IpAddr, from: Option<String>, out: Option<String>) -> FirstPacket {
-    FirstPacket {
-        transport: Transport::Tcp,
-        source,
-        destination: ELSEWHERE,
-        port: None,
-        from,
-        out,
-        is_bridged: false,
-        is_local: false,
-    }
+fn packet(source: IpAddr, from: Option<String>, out: Option<String>) -> FilterPacket {
+    FilterPacket { from, out, ..FilterPacket::first(PacketProtocol::Tcp, source, ELSEWHERE) }
 }
 
 /// Whether packets of `source` that come to this link leave its namespace with another source; nothing where that is not
@@ -226,7 +215,7 @@ pub(super) fn filtered_bridge(
     let (source, destination) = (sources.next()?, sources.next()?);
     let name = bridge.name();
     let packet =
-        FirstPacket { destination, is_bridged: true, ..packet(source, Some(name.clone()), Some(name)) };
+        FilterPacket { destination, is_bridged: true, ..packet(source, Some(name.clone()), Some(name)) };
     let fate = own.filters.as_ref()?.fate(ChainHook::Forward, &packet);
     let PacketFate::Dropped(place) = fate else { return None };
     // Tables of the family inet are not asked for what is bridged: br_netfilter calls those of ip alone.

@@ -7,7 +7,6 @@
 mod bridge_port;
 mod duplicates;
 mod facts;
-mod filter;
 mod finding;
 mod gateway;
 mod ipv6;
@@ -24,8 +23,8 @@ mod segment;
 mod tests;
 
 pub use facts::{
-    FullQueue, HostFacts, LinkSettings, NetnsFacts, NetnsFilters, PortPublication, PortUse, PortWaiting,
-    StaleName, TableUse,
+    FullQueue, HostFacts, LinkSettings, NetnsFacts, PortPublication, PortUse, PortWaiting, StaleName,
+    TableUse,
 };
 pub use finding::Finding;
 pub use kind::FindingKind;

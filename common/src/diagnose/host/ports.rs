@@ -3,12 +3,11 @@
 use std::net::IpAddr;
 
 use super::facts::{HostFacts, LinkSpot, PortPublication, PortWaiting, transport_word};
-use super::filter::iptables::words;
-use super::filter::{ChainHook, FirstPacket, PacketFate};
 use super::leaving::{dropped_by, insert_iptables, insert_nft};
 use super::segment::{LinkSegment, networks};
 use super::{Finding, FindingKind};
 use crate::firewall::FilterProgram;
+use crate::firewall::{ChainHook, FilterPacket, PacketFate, PacketProtocol, iptables_words};
 use crate::hint;
 use crate::hint::Hint;
 use crate::target::{EngineName, Transport};
@@ -158,7 +157,7 @@ fn rules_to(facts: &HostFacts, port: &PortPublication, to: IpAddr) -> Option<Vec
     let mut commands = Vec::new();
     for chain in filters.chains.iter().filter(|chain| chain.table == "nat") {
         for rule in &chain.rules {
-            let words = words(&rule.text);
+            let words = iptables_words(&rule.text);
             let leads_there =
                 words.windows(2).any(|pair| pair[0] == "--to-destination" && pair[1] == destination);
             if leads_there && words.first().is_some_and(|word| word == "-A") {
@@ -223,15 +222,15 @@ fn input_drops<'a>(
     if !port.address.is_unspecified() && port.address != own {
         return None;
     }
-    let packet = FirstPacket {
-        transport: port.transport,
-        source,
-        destination: own,
+    let protocol = match port.transport {
+        Transport::Tcp => PacketProtocol::Tcp,
+        Transport::Udp => PacketProtocol::Udp,
+    };
+    let packet = FilterPacket {
         port: Some(port.port),
         from: Some(bridge.name()),
-        out: None,
-        is_bridged: false,
         is_local: true,
+        ..FilterPacket::first(protocol, source, own)
     };
     let fate = facts.of(port.netns)?.filters.as_ref()?.fate(ChainHook::Input, &packet);
     let PacketFate::Dropped(place_of_drop) = fate else { return None };

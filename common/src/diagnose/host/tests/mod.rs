@@ -6,10 +6,10 @@ mod segment;
 
 use nix::unistd::{Pid, Uid};
 
-use super::facts::{HostFacts, LinkSettings, NetnsFacts, NetnsFilters, PortPublication, PortWaiting};
+use super::facts::{HostFacts, LinkSettings, NetnsFacts, PortPublication, PortWaiting};
 use super::{Finding, findings};
 use crate::engine::Container;
-use crate::firewall::{FilterChain, FilterProgram, WrittenRule};
+use crate::firewall::{FilterChain, FilterProgram, NetnsFilters, WrittenRule};
 use crate::map::{HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns, NetnsHolder};
 use crate::netlink::{Address, FdbEntry, FdbOrigin, Link, Neighbour, OperState, PortState, Route};
 use crate::target::{EngineName, Mac, Transport};
@@ -53,7 +53,11 @@ fn chain(table: &str, name: &str, policy: Option<&str>, rules: &[&str]) -> Filte
         hook: None,
         policy: policy.map(str::to_owned),
         counter: None,
-        rules: rules.iter().map(|text| WrittenRule { text: (*text).to_owned(), counter: None }).collect(),
+        is_nat: table == "nat",
+        rules: rules
+            .iter()
+            .map(|text| WrittenRule { text: (*text).to_owned(), counter: None, handle: None })
+            .collect(),
     }
 }
 

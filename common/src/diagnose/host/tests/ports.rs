@@ -131,7 +131,11 @@ fn what_is_full() {
 fn a_rule_that_outlived_its_container() {
     let rule = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -m comment --comment \"a b\" -j DNAT --to-destination 172.17.0.9:80";
     let mut facts = docker();
-    facts.chain_mut("nat", "DOCKER").rules.push(WrittenRule { text: rule.to_owned(), counter: None });
+    facts.chain_mut("nat", "DOCKER").rules.push(WrittenRule {
+        text: rule.to_owned(),
+        counter: None,
+        handle: None,
+    });
     let port = &mut facts.published[0];
     (port.to, port.to_netns, port.waiting) = ("172.17.0.9".parse().ok(), None, PortWaiting::NoSuchAddress);
     port.has_proxy = false;

@@ -1,14 +1,15 @@
 //! A rule as iptables-save(8) writes it: whether it is for a packet, and what it does: iptables-extensions(8).
 
-use super::rule::{FirstPacket, ReadRule, RuleMatch, RuleTarget, is_in, is_interface, is_port};
-use crate::target::Transport;
+use super::packet::{FilterPacket, PacketProtocol};
+use super::rule::{
+    PacketTranslation, ReadRule, RuleMatch, RuleTarget, address_and_port, has_mark, is_in, is_interface,
+    is_port, mark_and_mask,
+};
 
 /// Targets after which the next rule is asked.
-const GO_ON: [&str; 17] = [
+const GO_ON: [&str; 15] = [
     "LOG",
     "NFLOG",
-    "MARK",
-    "CONNMARK",
     "CLASSIFY",
     "TCPMSS",
     "TTL",
@@ -25,12 +26,12 @@ const GO_ON: [&str; 17] = [
 ];
 
 /// `-A FORWARD -i docker0 ! -o docker0 -j ACCEPT`
-pub(super) fn read(text: &str, packet: &FirstPacket) -> ReadRule {
+pub(super) fn read(text: &str, packet: &FilterPacket) -> ReadRule {
     let words = words(text);
     let mut rule = ReadRule { is_meant: RuleMatch::Yes, target: RuleTarget::Continue, is_specific: false };
     // The first two are `-A CHAIN`.
     let mut at = 2;
-    let mut is_negated = false;
+    let (mut is_negated, mut is_connmark) = (false, false);
     while let Some(word) = words.get(at).map(String::as_str) {
         let value = words.get(at + 1).map(String::as_str).unwrap_or_default();
         at += 1;
@@ -41,11 +42,14 @@ pub(super) fn read(text: &str, packet: &FirstPacket) -> ReadRule {
         let negated = std::mem::take(&mut is_negated);
         let (found, takes) = match word {
             "-j" | "-g" => {
-                rule.target = target(value, word == "-g");
                 // What follows belongs to the target.
+                rule.target = target(value, word == "-g", words.get(at + 1..).unwrap_or_default());
                 return rule;
             }
-            "-m" => (module(value), 1),
+            "-m" => {
+                is_connmark = value == "connmark";
+                (module(value), 1)
+            }
             "--comment" => (RuleMatch::Yes, 1),
             "-i" => (is_interface(value, '+', packet.from.as_deref()), 1),
             "-o" => (is_interface(value, '+', packet.out.as_deref()), 1),
@@ -54,14 +58,22 @@ pub(super) fn read(text: &str, packet: &FirstPacket) -> ReadRule {
             "-p" => (protocol(value, packet), 1),
             "--dport" => (is_port(value, ':', packet.port), 1),
             "--dports" => (any_port(value, packet.port), 1),
-            "--sport" | "--sports" | "--ports" => (RuleMatch::Unknown, 1),
-            "--syn" => (RuleMatch::of(packet.transport == Transport::Tcp), 0),
-            "--tcp-flags" => (syn_only(value, words.get(at + 1)), 2),
-            "--ctstate" | "--state" => (state(value), 1),
+            "--sport" => (is_port(value, ':', packet.source_port), 1),
+            "--sports" => (any_port(value, packet.source_port), 1),
+            "--ports" => {
+                (RuleMatch::any([any_port(value, packet.port), any_port(value, packet.source_port)]), 1)
+            }
+            "--syn" => (RuleMatch::of(packet.protocol == PacketProtocol::Tcp && !packet.is_answer), 0),
+            "--tcp-flags" => (syn_only(value, words.get(at + 1), packet), 2),
+            "--ctstate" | "--state" => (state(value, packet), 1),
+            "--icmp-type" | "--icmpv6-type" => (icmp_type(value, packet), 1),
+            "--mark" if !is_connmark => (has_mark(value, packet), 1),
             "--dst-type" => (destination_type(value, packet), 1),
             "--src-type" => (source_type(value), 1),
             "--pkt-type" => (RuleMatch::of(value == "unicast"), 1),
             "--physdev-is-bridged" => (RuleMatch::of(packet.is_bridged), 0),
+            "--physdev-in" => (is_physical(value, packet, 0), 1),
+            "--physdev-out" => (is_physical(value, packet, 1), 1),
             _ => (RuleMatch::Unknown, usize::from(!value.starts_with('-') && value != "!")),
         };
         let everything = matches!(word, "-s" | "-d") && value.ends_with("/0");
@@ -84,6 +96,8 @@ fn module(name: &str) -> RuleMatch {
         "addrtype",
         "physdev",
         "pkttype",
+        "icmp",
+        "icmp6",
         "mark",
         "set",
         "limit",
@@ -91,25 +105,23 @@ fn module(name: &str) -> RuleMatch {
     if known.contains(&name) { RuleMatch::Yes } else { RuleMatch::Unknown }
 }
 
-fn protocol(name: &str, packet: &FirstPacket) -> RuleMatch {
-    let own = match packet.transport {
-        Transport::Tcp => ["tcp", "6"],
-        Transport::Udp => ["udp", "17"],
-    };
-    RuleMatch::of(own.contains(&name) || name == "all" || name == "0")
+fn protocol(name: &str, packet: &FilterPacket) -> RuleMatch {
+    RuleMatch::of(packet.protocol_words().contains(&name) || name == "all" || name == "0")
 }
 
 fn any_port(list: &str, port: Option<u16>) -> RuleMatch {
-    let found: Vec<RuleMatch> = list.split(',').map(|word| is_port(word, ':', port)).collect();
-    match () {
-        () if found.contains(&RuleMatch::Yes) => RuleMatch::Yes,
-        () if found.contains(&RuleMatch::Unknown) => RuleMatch::Unknown,
-        () => RuleMatch::No,
-    }
+    RuleMatch::any(list.split(',').map(|word| is_port(word, ':', port)))
 }
 
 /// What the first packet of a connection has: SYN, and none of the others.
-fn syn_only(mask: &str, set: Option<&String>) -> RuleMatch {
+fn syn_only(mask: &str, set: Option<&String>, packet: &FilterPacket) -> RuleMatch {
+    if packet.protocol != PacketProtocol::Tcp {
+        return RuleMatch::No;
+    }
+    // Whether it is a SYN and ACK, or a reset, depends on who answers.
+    if packet.is_answer {
+        return RuleMatch::Unknown;
+    }
     let set = set.map(String::as_str).unwrap_or_default();
     let asks_for = mask.split(',').any(|flag| flag == "SYN" || flag == "ALL");
     match (asks_for, set) {
@@ -120,20 +132,31 @@ fn syn_only(mask: &str, set: Option<&String>) -> RuleMatch {
     }
 }
 
-/// The first packet of a connection is new, and no NAT has been at work on it.
-fn state(list: &str) -> RuleMatch {
-    let mut unknown = false;
-    for state in list.split(',') {
-        match state {
-            "NEW" => return RuleMatch::Yes,
-            "ESTABLISHED" | "RELATED" | "INVALID" | "DNAT" => {}
-            _ => unknown = true,
-        }
-    }
-    if unknown { RuleMatch::Unknown } else { RuleMatch::No }
+/// The first packet of a flow is new, the answer to it is of an established one.
+fn state(list: &str, packet: &FilterPacket) -> RuleMatch {
+    RuleMatch::any(list.split(',').map(|state| match state {
+        "NEW" => RuleMatch::of(!packet.is_answer),
+        "ESTABLISHED" => RuleMatch::of(packet.is_answer),
+        "RELATED" | "INVALID" => RuleMatch::No,
+        "DNAT" => RuleMatch::of(packet.is_dnat),
+        _ => RuleMatch::Unknown,
+    }))
 }
 
-fn destination_type(list: &str, packet: &FirstPacket) -> RuleMatch {
+fn icmp_type(word: &str, packet: &FilterPacket) -> RuleMatch {
+    if word == "any" { RuleMatch::Yes } else { RuleMatch::known(packet.is_icmp_type(word)) }
+}
+
+/// The port of the bridge that it came in by, or leaves by: only what is bridged has one.
+fn is_physical(word: &str, packet: &FilterPacket, end: usize) -> RuleMatch {
+    match (&packet.ports[end], packet.is_bridged) {
+        (Some(port), _) => is_interface(word, '+', Some(port)),
+        (None, true) => RuleMatch::Unknown,
+        (None, false) => RuleMatch::No,
+    }
+}
+
+fn destination_type(list: &str, packet: &FilterPacket) -> RuleMatch {
     match list {
         "LOCAL" => RuleMatch::of(packet.is_local),
         "BROADCAST" | "MULTICAST" | "ANYCAST" => RuleMatch::No,
@@ -150,14 +173,38 @@ fn source_type(list: &str) -> RuleMatch {
     }
 }
 
-fn target(name: &str, is_goto: bool) -> RuleTarget {
+fn target(name: &str, is_goto: bool, rest: &[String]) -> RuleTarget {
+    let value = |option: &str| {
+        let at = rest.iter().position(|word| word == option)?;
+        rest.get(at + 1).map(String::as_str)
+    };
     match name {
         "ACCEPT" => RuleTarget::Accept,
-        "DROP" | "REJECT" => RuleTarget::Drop,
+        "DROP" => RuleTarget::Drop,
+        "REJECT" => RuleTarget::Reject { is_reset: value("--reject-with") == Some("tcp-reset") },
         "RETURN" => RuleTarget::Return,
-        "MASQUERADE" | "SNAT" | "NETMAP" => RuleTarget::Translate,
-        "DNAT" | "REDIRECT" | "TPROXY" => RuleTarget::Accept,
+        "MASQUERADE" => RuleTarget::Translate(PacketTranslation::Source(None)),
+        "SNAT" => RuleTarget::Translate(match value("--to-source").and_then(address_and_port) {
+            Some((Some(address), _)) => PacketTranslation::Source(Some(address)),
+            _ => PacketTranslation::Unknown,
+        }),
+        "DNAT" => RuleTarget::Translate(match value("--to-destination").and_then(address_and_port) {
+            Some((address @ Some(_), port)) => PacketTranslation::Destination(address, port),
+            _ => PacketTranslation::Unknown,
+        }),
+        "REDIRECT" => RuleTarget::Translate(match value("--to-ports").map(str::parse) {
+            Some(Ok(port)) => PacketTranslation::Destination(None, Some(port)),
+            None => PacketTranslation::Destination(None, None),
+            Some(Err(_)) => PacketTranslation::Unknown,
+        }),
+        "NETMAP" => RuleTarget::Translate(PacketTranslation::Unknown),
+        "TPROXY" => RuleTarget::Accept,
         "NFQUEUE" | "QUEUE" | "" => RuleTarget::Unknown,
+        "MARK" => match value("--set-xmark").or(value("--set-mark")).map(mark_and_mask) {
+            Some((Some(value), Some(mask))) => RuleTarget::Mark(value, mask),
+            _ => RuleTarget::MarkUnknown,
+        },
+        "CONNMARK" => RuleTarget::MarkUnknown,
         name if GO_ON.contains(&name) => RuleTarget::Continue,
         name if is_goto => RuleTarget::Goto(name.to_owned()),
         name => RuleTarget::Jump(name.to_owned()),

@@ -1,22 +1,17 @@
 //! Packets through rules as programs wrote them.
 
-use super::super::facts::NetnsFilters;
-use super::{ChainHook, FirstPacket, PacketFate};
+use super::{ChainHook, FilterPacket, NetnsFilters, PacketFate, PacketProtocol};
 use crate::firewall::{FilterChain, FilterProgram, WrittenRule};
-use crate::target::Transport;
 
 const IPTABLES: FilterProgram = FilterProgram::Iptables { six: false };
 
-fn packet() -> FirstPacket {
-    FirstPacket {
-        transport: Transport::Tcp,
-        source: "10.1.0.2".parse().unwrap(),
-        destination: "192.0.2.1".parse().unwrap(),
+fn packet() -> FilterPacket {
+    let (source, destination) = ("10.1.0.2".parse().unwrap(), "192.0.2.1".parse().unwrap());
+    FilterPacket {
         port: Some(80),
         from: Some("br0".to_owned()),
         out: Some("eth0".to_owned()),
-        is_bridged: false,
-        is_local: false,
+        ..FilterPacket::first(PacketProtocol::Tcp, source, destination)
     }
 }
 
@@ -35,7 +30,11 @@ fn chain(
         hook: (is_nft && policy.is_some()).then(|| format!("hook {name} priority filter")),
         policy: policy.map(str::to_owned),
         counter: None,
-        rules: rules.iter().map(|text| WrittenRule { text: (*text).to_owned(), counter: None }).collect(),
+        is_nat: table == "nat",
+        rules: rules
+            .iter()
+            .map(|text| WrittenRule { text: (*text).to_owned(), counter: None, handle: None })
+            .collect(),
     }
 }
 
@@ -160,7 +159,8 @@ fn a_rule_of_nft_is_understood_or_proves_nothing() {
         ("iifname vmap { \"br0\" : drop }", "unknown"),
         ("meta mark 0x1 drop", "unknown"),
         ("jump other", "dropped"),
-        ("log prefix \"drop\"", "unknown"),
+        ("log prefix \"drop\"", "passes"),
+        ("log prefix \"a\" level warn drop", "dropped"),
     ] {
         let filters = whole(vec![
             chain(FilterProgram::Nft, "inet x", "forward", Some("accept"), &[rule]),
@@ -174,7 +174,7 @@ fn a_rule_of_nft_is_understood_or_proves_nothing() {
 fn whether_the_source_is_replaced_is_said_only_where_it_is_certain() {
     let leaves = |rules: &[&str]| {
         let filters = whole(vec![chain(IPTABLES, "nat", "POSTROUTING", Some("accept"), rules)]);
-        filters.translates(&FirstPacket { from: None, ..packet() })
+        filters.translates(&FilterPacket { from: None, ..packet() })
     };
     let masquerade = "-A POSTROUTING -s 10.1.0.0/24 ! -o br0 -j MASQUERADE";
     assert_eq!(leaves(&[]), Some(false));

@@ -1,0 +1,138 @@
+//! What a namespace's packet filters would do with a packet: each chain is followed as the kernel does, and what cannot be
+//! followed has both outcomes. So a verdict is one only where nothing else is possible. Pure.
+
+mod follow;
+mod hook;
+mod iptables;
+mod nft;
+mod packet;
+mod place;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use super::{FilterChain, FilterProgram};
+use follow::{ChainFollower, Outcomes};
+pub use hook::{ChainHook, HookFamily};
+use hook::{is_at, priority};
+pub use iptables::words as iptables_words;
+pub use packet::{FilterPacket, PacketProtocol};
+pub use place::DropPlace;
+pub use rule::PacketTranslation;
+
+/// The packet filters of a namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetnsFilters {
+    /// The chains of all programs.
+    pub chains: Vec<FilterChain>,
+    /// Whether all of them could be read: only then is it known that there is no other rule.
+    pub is_whole: bool,
+}
+
+/// What becomes of a packet at a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PacketFate {
+    /// It passes.
+    Passes,
+    /// It is dropped, certainly.
+    Dropped(DropPlace),
+    /// That depends on what is not known.
+    Unknown,
+}
+
+/// What becomes of a packet at a hook, chain after chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookRun {
+    /// Where it is certainly dropped.
+    pub dropped: Option<DropPlace>,
+    /// Where it may be dropped.
+    pub may_drop: Vec<DropPlace>,
+    /// What NAT certainly makes of it.
+    pub translation: Option<PacketTranslation>,
+    /// Whether NAT may make something else of it.
+    pub may_translate: bool,
+    /// The mark that it has afterwards; nothing where it is not known.
+    pub mark: Option<u32>,
+}
+
+impl NetnsFilters {
+    /// What becomes of the packet at that point.
+    pub fn fate(&self, point: ChainHook, packet: &FilterPacket) -> PacketFate {
+        let run = self.run(HookFamily::Ip, point, packet);
+        match run.dropped {
+            Some(place) => PacketFate::Dropped(place),
+            None if run.may_drop.is_empty() && self.is_whole => PacketFate::Passes,
+            None => PacketFate::Unknown,
+        }
+    }
+
+    /// Takes the packet through all chains of the hook, in the kernel's order. What one chain accepts the next one still sees.
+    pub fn run(&self, family: HookFamily<'_>, point: ChainHook, packet: &FilterPacket) -> HookRun {
+        let mut packet = packet.clone();
+        let mut run = HookRun {
+            dropped: None,
+            may_drop: Vec::new(),
+            translation: None,
+            may_translate: false,
+            mark: packet.mark,
+        };
+        let mut chains: Vec<&FilterChain> =
+            self.chains.iter().filter(|chain| is_at(chain, family, point, &packet)).collect();
+        chains.sort_by_key(|chain| priority(chain));
+        for chain in chains {
+            // NAT is set up by the first packet of a flow; the others only follow.
+            if chain.is_nat && packet.is_answer {
+                continue;
+            }
+            let outcomes = self.outcomes(chain, &mut packet);
+            let passes = outcomes.passes();
+            let place = outcomes.dropped.clone().map(|dropped| dropped.at(chain));
+            match place {
+                Some(place) if !passes => {
+                    run.dropped = Some(place);
+                    break;
+                }
+                Some(place) => run.may_drop.push(place),
+                None => {}
+            }
+            match outcomes.translated.filter(|_| chain.is_nat) {
+                Some(translation) if outcomes.is_only_translated() => run.translation = Some(translation),
+                Some(_) => run.may_translate = true,
+                None => {}
+            }
+        }
+        run.mark = packet.mark;
+        run
+    }
+
+    /// Whether the packet's source is replaced when it leaves; nothing where that is not certain.
+    pub fn translates(&self, packet: &FilterPacket) -> Option<bool> {
+        let mut may_be = !self.is_whole;
+        let mut packet = packet.clone();
+        let at_hook =
+            |chain: &&FilterChain| is_at(chain, HookFamily::Ip, ChainHook::Postrouting, &packet.clone());
+        let chains: Vec<&FilterChain> = self.chains.iter().filter(at_hook).collect();
+        for chain in chains {
+            let outcomes = self.outcomes(chain, &mut packet);
+            if outcomes.translated.is_some() && outcomes.is_only_translated() {
+                return Some(true);
+            }
+            may_be |= outcomes.translated.is_some();
+        }
+        (!may_be).then_some(false)
+    }
+
+    /// Whether iptables has a chain of that name in that table, of the program that has the other one.
+    pub fn has_chain(&self, program: FilterProgram, table: &str, name: &str) -> bool {
+        let is_it =
+            |chain: &FilterChain| chain.program == program && chain.table == table && chain.name == name;
+        self.chains.iter().any(is_it)
+    }
+
+    /// Everything that may become of it in a chain that a hook calls, its policy included.
+    fn outcomes(&self, chain: &FilterChain, packet: &mut FilterPacket) -> Outcomes {
+        let mut outcomes = ChainFollower::new(&self.chains).follow(chain, packet);
+        outcomes.end_in(chain.policy.as_deref());
+        outcomes
+    }
+}

@@ -1,0 +1,160 @@
+//! A rule that was understood, and the packet that it is asked about: what both programs' rules are read into.
+
+use std::net::IpAddr;
+
+use super::packet::FilterPacket;
+use crate::cidr::Cidr;
+
+/// Whether a packet is meant, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleMatch {
+    Yes,
+    No,
+    Unknown,
+}
+
+/// What a rule does with a packet that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleTarget {
+    Accept,
+    Drop,
+    /// A drop that is told to the sender; whether by a TCP reset.
+    Reject {
+        is_reset: bool,
+    },
+    /// An address or a port is replaced: the last word of a chain that does NAT.
+    Translate(PacketTranslation),
+    Return,
+    Jump(String),
+    /// The same, but whoever jumped here gets no word any more.
+    Goto(String),
+    /// It counts or logs.
+    Continue,
+    /// The packet gets a mark: this value in these bits.
+    Mark(u32, u32),
+    /// The packet gets a mark that is not known.
+    MarkUnknown,
+    Unknown,
+}
+
+/// What NAT makes of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketTranslation {
+    /// Another source; the address of the interface by which it leaves where none is said.
+    Source(Option<IpAddr>),
+    /// Another destination, and another port where one is said; the namespace's own address where none is said.
+    Destination(Option<IpAddr>, Option<u16>),
+    /// It is not known what.
+    Unknown,
+}
+
+/// A rule, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadRule {
+    pub is_meant: RuleMatch,
+    pub target: RuleTarget,
+    /// Whether it says for which interface or address it is.
+    pub is_specific: bool,
+}
+
+impl RuleMatch {
+    pub fn of(is_meant: bool) -> Self {
+        if is_meant { RuleMatch::Yes } else { RuleMatch::No }
+    }
+
+    /// Of what may not be known.
+    pub fn known(is_meant: Option<bool>) -> Self {
+        is_meant.map_or(RuleMatch::Unknown, RuleMatch::of)
+    }
+
+    pub fn negated(self, is_negated: bool) -> Self {
+        match (self, is_negated) {
+            (RuleMatch::Yes, true) => RuleMatch::No,
+            (RuleMatch::No, true) => RuleMatch::Yes,
+            (same, _) => same,
+        }
+    }
+
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (RuleMatch::No, _) | (_, RuleMatch::No) => RuleMatch::No,
+            (RuleMatch::Yes, RuleMatch::Yes) => RuleMatch::Yes,
+            _ => RuleMatch::Unknown,
+        }
+    }
+
+    /// Whether any of several is.
+    pub fn any(found: impl IntoIterator<Item = RuleMatch>) -> Self {
+        let mut is_known = true;
+        for one in found {
+            match one {
+                RuleMatch::Yes => return RuleMatch::Yes,
+                RuleMatch::No => {}
+                RuleMatch::Unknown => is_known = false,
+            }
+        }
+        if is_known { RuleMatch::No } else { RuleMatch::Unknown }
+    }
+}
+
+/// Whether `word` is the name of the interface; a name that ends in the given sign is the beginning of one.
+pub fn is_interface(word: &str, wildcard: char, interface: Option<&str>) -> RuleMatch {
+    match (interface, word.strip_suffix(wildcard)) {
+        // A rule for an interface that packets do not have here never is for them.
+        (None, _) => RuleMatch::No,
+        (Some(interface), Some(begin)) => RuleMatch::of(interface.starts_with(begin)),
+        (Some(interface), None) => RuleMatch::of(interface == word),
+    }
+}
+
+/// Whether the port is in `80`, `80:90` or `80-90`.
+pub fn is_port(word: &str, separator: char, port: Option<u16>) -> RuleMatch {
+    let Some(port) = port else { return RuleMatch::Unknown };
+    let (first, last) = word.split_once(separator).unwrap_or((word, word));
+    match (first.parse::<u16>(), last.parse::<u16>()) {
+        (Ok(first), Ok(last)) => RuleMatch::of((first..=last).contains(&port)),
+        _ => RuleMatch::Unknown,
+    }
+}
+
+/// Whether the address is in `10.1.0.0/24`, or is `10.1.0.2`.
+pub fn is_in(word: &str, address: IpAddr) -> RuleMatch {
+    let network = word.parse::<Cidr>().ok().or_else(|| word.parse().ok().map(Cidr::host));
+    network.map_or(RuleMatch::Unknown, |network| RuleMatch::of(network.network().contains(address)))
+}
+
+/// Whether the packet has this mark, `0x1/0xff` or `1`.
+pub fn has_mark(word: &str, packet: &FilterPacket) -> RuleMatch {
+    let (value, mask) = mark_and_mask(word);
+    let (Some(mark), Some(value), Some(mask)) = (packet.mark, value, mask) else { return RuleMatch::Unknown };
+    RuleMatch::of(mark & mask == value)
+}
+
+/// The parts of `0x1/0xff`; without a mask all bits count.
+pub fn mark_and_mask(word: &str) -> (Option<u32>, Option<u32>) {
+    let (value, mask) = word.split_once('/').map_or((word, None), |(value, mask)| (value, Some(mask)));
+    (number(value), mask.map_or(Some(u32::MAX), number))
+}
+
+/// A number as both programs write it.
+pub fn number(word: &str) -> Option<u32> {
+    match word.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => word.parse().ok(),
+    }
+}
+
+/// An address with a port behind it, as in `172.17.0.2:80` and `[fd00::2]:80`, or one of them alone.
+pub fn address_and_port(word: &str) -> Option<(Option<IpAddr>, Option<u16>)> {
+    if let Ok(address) = word.parse::<IpAddr>() {
+        return Some((Some(address), None));
+    }
+    if let Some(port) = word.strip_prefix(':') {
+        return Some((None, Some(port.parse().ok()?)));
+    }
+    if let Ok(both) = word.parse::<std::net::SocketAddr>() {
+        return Some((Some(both.ip()), Some(both.port())));
+    }
+    let inner = word.strip_prefix('[')?.strip_suffix(']')?;
+    Some((Some(inner.parse().ok()?), None))
+}
