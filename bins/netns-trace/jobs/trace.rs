@@ -21,7 +21,7 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
     let state = HostState::read(&find)?;
     let home = Home::current()?;
     let resolved = resolve(request, &find, &state)?;
-    let walk = walk(&state, resolved.from, &resolved.probe)?;
+    let walk = walk(&state, resolved.from, resolved.dest, &resolved.probe)?;
     let mut inodes = vec![resolved.from, home.identity().inode];
     for hop in &walk.hops {
         if !inodes.contains(&hop.place.netns) {

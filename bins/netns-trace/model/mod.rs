@@ -7,6 +7,7 @@ mod probe;
 mod report;
 mod signature;
 mod verdict;
+mod walk;
 
 pub use event::{FilterDecision, FilterOutcome, SeenPacket, TraceEvent, TraceEventKind};
 pub use hop::{HopHook, HopPlace, TraceHop};
@@ -15,3 +16,4 @@ pub use probe::{ProbeProtocol, TraceProbe};
 pub use report::{EvidenceLevel, TraceReport};
 pub use signature::{ProbeSignature, SignedContent};
 pub use verdict::TraceVerdict;
+pub use walk::TraceWalk;

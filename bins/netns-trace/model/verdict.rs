@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_word_is_the_one_of_json() {
         for verdict in TraceVerdict::ALL {
-            assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{}\"", verdict.word()));
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.word());
         }
     }
 }

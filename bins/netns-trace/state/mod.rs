@@ -13,9 +13,11 @@ use common::find::host;
 use common::hint;
 use common::hint::Hint;
 use common::map::{HostMap, LookDepth, MappedNetns, NetnsNames};
+use common::netlink::ListeningSocket;
 use common::netns::Home;
+use common::target::Transport;
 
-pub use netns::VisitedNetns;
+pub use netns::{TrackedFlows, VisitedNetns};
 
 /// The host, and what was read of its namespaces so far.
 #[derive(Debug)]
@@ -68,9 +70,34 @@ impl HostState {
         let opened = self.mapped(inode)?.open()?;
         let namespace = opened
             .ok_or_else(|| Failure::said(Status::No, format_args!("{}: has ended", self.who(inode))))?;
-        let state = Rc::new(VisitedNetns::open(namespace, &self.home, self.who(inode))?);
+        let state = Rc::new(VisitedNetns::open(namespace, &self.home, &self.who(inode))?);
         self.read.borrow_mut().insert(inode, Rc::clone(&state));
         Ok(state)
+    }
+
+    /// A setting below `/proc/sys/net` of a namespace: `ipv4/ip_forward`.
+    pub fn setting(&self, inode: u64, key: &str) -> Option<String> {
+        self.netns(inode).ok()?.setting(&self.home, key)
+    }
+
+    /// Whether a setting is on; nothing where it could not be read.
+    pub fn is_on(&self, inode: u64, key: &str) -> Option<bool> {
+        self.setting(inode, key).map(|value| value != "0")
+    }
+
+    /// The sockets of a namespace that wait at a port.
+    pub fn listeners(&self, inode: u64, transport: Transport, port: u16) -> Option<Vec<ListeningSocket>> {
+        self.netns(inode).ok()?.listeners(&self.home, transport, port)
+    }
+
+    /// Whether a namespace has IPsec policies.
+    pub fn has_ipsec(&self, inode: u64) -> bool {
+        self.netns(inode).is_ok_and(|netns| netns.has_ipsec(&self.home))
+    }
+
+    /// How full the connection tracking table of a namespace is.
+    pub fn conntrack(&self, inode: u64) -> Option<TrackedFlows> {
+        self.netns(inode).ok()?.conntrack(&self.home)
     }
 
     /// A command in the network of that namespace: as it is in our own; nothing where no TARGET means the other.

@@ -1,12 +1,20 @@
-//! What is set up in one namespace, read when it is asked for.
+//! What is set up in one namespace, read when it is asked for, once.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 use common::failure::Failure;
+use common::firewall::NetnsFilters;
+use common::map::{LinkProgram, NetnsDetails, WantedDetails, details};
 use common::namespace::Namespace;
-use common::netlink::{NetlinkError, RouteLookup, Socket};
+use common::netlink::{
+    FdbEntry, ListeningSocket, Neighbour, NetlinkError, Route, RouteLookup, Rule, Socket, has_ipsec_policies,
+    listening,
+};
 use common::netns::Home;
+use common::target::Transport;
 
 /// One namespace, held open.
 #[derive(Debug)]
@@ -16,6 +24,20 @@ pub struct VisitedNetns {
     /// The namespace.
     pub namespace: Namespace,
     socket: RefCell<Socket>,
+    filters: OnceCell<NetnsFilters>,
+    tables: OnceCell<NetnsDetails>,
+    fdb: OnceCell<Vec<FdbEntry>>,
+    programs: OnceCell<Vec<LinkProgram>>,
+    has_ipsec: OnceCell<bool>,
+}
+
+/// How full the connection tracking table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrackedFlows {
+    /// Flows that are tracked.
+    pub used: u64,
+    /// Flows that may be.
+    pub most: u64,
 }
 
 impl VisitedNetns {
@@ -23,12 +45,21 @@ impl VisitedNetns {
     ///
     /// # Errors
     /// When it may not be entered.
-    pub fn open(namespace: Namespace, home: &Home, name: String) -> Result<Self, Failure> {
+    pub fn open(namespace: Namespace, home: &Home, name: &str) -> Result<Self, Failure> {
         let socket = home.inside(&namespace, Socket::open).map_err(|errno| {
-            Failure::failed(&name, format_args!("{namespace} cannot be entered: {}", errno.desc()))
+            Failure::failed(name, format_args!("{namespace} cannot be entered: {}", errno.desc()))
                 .hint("run it as root")
         })??;
-        Ok(VisitedNetns { name, namespace, socket: RefCell::new(socket) })
+        Ok(VisitedNetns {
+            name: name.to_owned(),
+            namespace,
+            socket: RefCell::new(socket),
+            filters: OnceCell::new(),
+            tables: OnceCell::new(),
+            fdb: OnceCell::new(),
+            programs: OnceCell::new(),
+            has_ipsec: OnceCell::new(),
+        })
     }
 
     /// Asks the kernel for the route of a packet that the namespace itself sends.
@@ -43,5 +74,92 @@ impl VisitedNetns {
         through: Option<u32>,
     ) -> Result<RouteLookup, NetlinkError> {
         self.socket.borrow_mut().marked_route_lookup(to, through, from, mark)
+    }
+
+    /// Asks the kernel what becomes of a packet that comes in by a link.
+    ///
+    /// # Errors
+    /// As [`Socket::input_lookup`].
+    pub fn route_in(
+        &self,
+        to: IpAddr,
+        from: IpAddr,
+        index: u32,
+        mark: Option<u32>,
+    ) -> Result<RouteLookup, NetlinkError> {
+        self.socket.borrow_mut().input_lookup(to, from, index, mark)
+    }
+
+    /// What the kernel knows of a neighbour.
+    pub fn neighbour(&self, index: u32, address: IpAddr) -> Option<Neighbour> {
+        self.socket.borrow_mut().neighbour(index, address).ok().flatten()
+    }
+
+    /// Its routes, of all tables.
+    pub fn routes(&self) -> &[Route] {
+        self.tables().routes.as_deref().unwrap_or_default()
+    }
+
+    /// Its rules of policy routing.
+    pub fn rules(&self) -> &[Rule] {
+        self.tables().rules.as_deref().unwrap_or_default()
+    }
+
+    fn tables(&self) -> &NetnsDetails {
+        self.tables.get_or_init(|| {
+            let wanted = WantedDetails { routes: true, rules: true, ..WantedDetails::default() };
+            details(&self.namespace, wanted).unwrap_or_default()
+        })
+    }
+
+    /// What its bridges know of who is where.
+    pub fn fdb(&self) -> &[FdbEntry] {
+        self.fdb.get_or_init(|| self.socket.borrow_mut().forwarding_table().unwrap_or_default())
+    }
+
+    /// What is attached to its links.
+    pub fn programs(&self) -> &[LinkProgram] {
+        self.programs.get_or_init(|| {
+            let wanted = WantedDetails { programs: true, ..WantedDetails::default() };
+            details(&self.namespace, wanted).ok().and_then(|read| read.programs).unwrap_or_default()
+        })
+    }
+
+    /// Its packet filters.
+    pub fn filters(&self) -> &NetnsFilters {
+        self.filters.get_or_init(|| {
+            let wanted = WantedDetails { firewall: true, ..WantedDetails::default() };
+            match details(&self.namespace, wanted) {
+                Ok(NetnsDetails { firewall: Some(chains), not_read, .. }) => {
+                    NetnsFilters { chains, is_whole: not_read.is_empty() }
+                }
+                _ => NetnsFilters::default(),
+            }
+        })
+    }
+
+    /// A setting below `/proc/sys/net`, without the blanks around it.
+    pub fn setting(&self, home: &Home, key: &str) -> Option<String> {
+        let read = || fs::read_to_string(Path::new("/proc/sys/net").join(key));
+        let text = home.inside(&self.namespace, read).ok()?.ok()?;
+        Some(text.trim().to_owned())
+    }
+
+    /// The sockets that wait at a port.
+    pub fn listeners(&self, home: &Home, transport: Transport, port: u16) -> Option<Vec<ListeningSocket>> {
+        home.inside(&self.namespace, || listening(transport, port)).ok()?.ok()
+    }
+
+    /// Whether it has IPsec policies.
+    pub fn has_ipsec(&self, home: &Home) -> bool {
+        *self.has_ipsec.get_or_init(|| {
+            home.inside(&self.namespace, has_ipsec_policies).is_ok_and(|found| found.unwrap_or(false))
+        })
+    }
+
+    /// How full its connection tracking table is.
+    pub fn conntrack(&self, home: &Home) -> Option<TrackedFlows> {
+        let number = |key: &str| self.setting(home, &format!("netfilter/{key}"))?.parse().ok();
+        Some(TrackedFlows { used: number("nf_conntrack_count")?, most: number("nf_conntrack_max")? })
     }
 }

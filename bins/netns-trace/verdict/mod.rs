@@ -4,8 +4,7 @@ mod seen;
 
 pub use seen::{SeenPlaces, deciding_drop, judged};
 
-use crate::model::{EvidenceLevel, TraceReport, TraceVerdict};
-use crate::walk::TraceWalk;
+use crate::model::{EvidenceLevel, TraceReport, TraceVerdict, TraceWalk};
 
 /// What is to be expected, where nothing was sent.
 pub fn expected(walk: TraceWalk) -> TraceReport {
@@ -31,6 +30,11 @@ pub fn expected(walk: TraceWalk) -> TraceReport {
         report.fix = first.fix;
         report.advice = first.advice;
         report.hops.truncate(first.after);
+    } else if let Some(first) = walk.suspects.into_iter().next() {
+        report.verdict = TraceVerdict::CannotTell;
+        report.text = first.text;
+        report.rule = first.rule;
+        report.advice = first.advice;
     } else if !report.not_seen.is_empty() {
         report.verdict = TraceVerdict::CannotTell;
         report.text =

@@ -14,10 +14,9 @@ use crate::evidence::RuleWords;
 use crate::follow::FollowedProbe;
 use crate::model::{
     EvidenceLevel, FilterDecision, FilterOutcome, HopPlace, SeenPacket, TraceEvent, TraceEventKind, TraceHop,
-    TraceReport, TraceVerdict,
+    TraceReport, TraceVerdict, TraceWalk,
 };
 use crate::probe::ProbeAnswer;
-use crate::walk::TraceWalk;
 
 /// What places are called.
 pub struct SeenPlaces<'a> {

@@ -1,47 +1,76 @@
 //! Follows the packet through what is set up, there and back: the hops, and at each what stops it.
 
+mod bridge;
+mod deliver;
+mod fib;
+mod filter;
+mod frame;
+mod input;
+mod leave;
+mod neighbour;
+mod output;
+mod packet;
+mod routes;
+mod segment;
+mod silent;
+mod walker;
+
 use common::failure::Failure;
-use common::map::MappedLink;
 
-use crate::model::{HopHook, HopPlace, TraceHop, TraceObstacle, TraceProbe};
+use crate::model::{ProbeProtocol, TraceProbe, TraceWalk};
 use crate::state::HostState;
+use walker::{PacketStep, Walker};
 
-/// The way, as far as it could be followed.
-#[derive(Debug, Default)]
-pub struct TraceWalk {
-    /// Where the packet comes by, and then its answer.
-    pub hops: Vec<TraceHop>,
-    /// What stops it, in the order of the way: the first one does so now, the others when that is mended.
-    pub obstacles: Vec<TraceObstacle>,
-    /// What may stop it, or could not be followed, a sentence each.
-    pub doubts: Vec<String>,
-}
+/// So many namespaces a packet goes through at most.
+const MOST_STEPS: usize = 32;
 
 /// Follows the probe from the namespace with that inode.
 ///
 /// # Errors
 /// When that namespace cannot be read.
-pub fn walk(state: &HostState, from: u64, probe: &TraceProbe) -> Result<TraceWalk, Failure> {
-    let mut walk = TraceWalk::default();
-    let netns = state.mapped(from)?;
-    let source = probe.is_bound.then_some(probe.source);
-    let route = state.netns(from)?.route_out(probe.destination, source, None, probe.scope)?;
-    let link = route.index.and_then(|index| netns.link(index));
-    walk.hops.push(hop(state, from, link, None));
-    walk.doubts.push("what is beyond the first interface was not followed".to_owned());
-    Ok(walk)
+pub fn walk(
+    state: &HostState,
+    from: u64,
+    dest: Option<u64>,
+    probe: &TraceProbe,
+) -> Result<TraceWalk, Failure> {
+    state.netns(from)?;
+    let mut walker = Walker::new(state, from, dest, probe);
+    if let Some(there) = walker.journey(from) {
+        walker.walk.delivered_to = Some(there);
+        let is_taken = walker.taken(there);
+        // A datagram asks for no answer.
+        if is_taken && !matches!(probe.protocol, ProbeProtocol::Udp(_)) {
+            walker.packet = walker.packet.answer();
+            let back = walker.journey(there);
+            if back.is_some_and(|netns| netns != from) {
+                walker.doubt("the answer leads to another namespace".to_owned());
+            }
+        }
+    }
+    Ok(walker.walk)
 }
 
-fn hop(state: &HostState, netns: u64, link: Option<&MappedLink>, hook: Option<HopHook>) -> TraceHop {
-    TraceHop {
-        place: HopPlace {
-            container: state.who(netns),
-            netns,
-            ifname: link.map(|link| link.link.name.to_string_lossy().into_owned()),
-            hook,
-        },
-        index: link.map(|link| link.link.index),
-        is_answer: false,
-        us: None,
+impl Walker<'_> {
+    /// Takes the packet from the namespace that sends it to where it is delivered.
+    fn journey(&mut self, from: u64) -> Option<u64> {
+        let mut step = self.send(from);
+        for _ in 0..MOST_STEPS {
+            match step {
+                PacketStep::Arrived(place) => step = self.receive(place),
+                PacketStep::Delivered(netns) => return Some(netns),
+                PacketStep::Left(place) => {
+                    if !self.packet.is_answer {
+                        self.walk.leaves_by = Some(self.link_name(place));
+                    } else {
+                        self.doubt(format!("the answer leaves this host by {}", self.at(place)));
+                    }
+                    return None;
+                }
+                PacketStep::Stopped => return None,
+            }
+        }
+        self.doubt("the packet goes round in a circle of routers".to_owned());
+        None
     }
 }

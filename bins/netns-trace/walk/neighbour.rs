@@ -1,0 +1,196 @@
+//! Whose MAC address a packet is sent to: the neighbour table, and whether its owner can be asked.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use common::diagnose::Cause;
+use common::firewall::{ChainHook, HookFamily, PacketProtocol};
+use common::hint;
+use common::map::LinkPlace;
+
+use super::segment::SegmentStation;
+use super::walker::{StopReason, Walker};
+use crate::model::{HopHook, TraceVerdict};
+
+/// linux/neighbour.h: NUD_PERMANENT, and all states in which the kernel sends without asking.
+const PERMANENT: u16 = 0x80;
+const USED: u16 = 0x80 | 0x40 | 0x02 | 0x04 | 0x08 | 0x10;
+/// RFC 4861.
+const SOLICITATION: u8 = 135;
+
+impl Walker<'_> {
+    /// Which of those that have the address gets the packet.
+    pub fn chosen(
+        &mut self,
+        out: LinkPlace,
+        next_hop: IpAddr,
+        owners: &[SegmentStation],
+    ) -> Option<SegmentStation> {
+        let answering: Vec<&SegmentStation> =
+            owners.iter().filter(|owner| self.answers(owner.place)).collect();
+        let meant = match answering.as_slice() {
+            [] => owners.first(),
+            [only] => Some(*only),
+            [first, ..] => {
+                let known =
+                    self.state.netns(out.netns).ok().and_then(|netns| netns.neighbour(out.index, next_hop));
+                let mac = known.filter(|known| known.state & USED != 0).and_then(|known| known.mac);
+                let has_it = |owner: &&&SegmentStation| {
+                    mac.is_some() && self.state.map.link(owner.place).is_some_and(|link| link.link.mac == mac)
+                };
+                Some(answering.iter().find(has_it).map_or(*first, |owner| *owner))
+            }
+        };
+        let meant = meant.cloned()?;
+        self.other_owner(out, next_hop, owners, &meant);
+        Some(meant)
+    }
+
+    /// Whether an interface answers who asks for its addresses.
+    fn answers(&self, place: LinkPlace) -> bool {
+        let no_arp = libc::IFF_NOARP.cast_unsigned();
+        self.state.map.link(place).is_some_and(|link| link.link.is_set_up() && link.link.flags & no_arp == 0)
+    }
+
+    /// Several have the address.
+    fn other_owner(
+        &mut self,
+        out: LinkPlace,
+        next_hop: IpAddr,
+        owners: &[SegmentStation],
+        meant: &SegmentStation,
+    ) {
+        let others = owners.iter().filter(|owner| owner.place.netns != meant.place.netns);
+        let Some(other) = others.map(|owner| owner.place).next() else { return };
+        let address = next_hop;
+        let is_other_meant = self.dest.is_some_and(|dest| dest == other.netns);
+        if is_other_meant && !self.answers(other) {
+            let text = format!(
+                "{}: has {address}, too, and answers {} for it, where {} does not",
+                self.at(meant.place),
+                self.asking(),
+                self.at(other)
+            );
+            let reason = StopReason::new(Cause::NeighbourOtherHost, TraceVerdict::Refused, text)
+                .fixed_by(self.without_address(meant.place, address));
+            let place = self.link_place(meant.place, Some(HopHook::Neighbour));
+            self.stop(place, reason);
+            return;
+        }
+        let text = format!(
+            "{}: {address} is an address of {} and of {}: either may get the packet",
+            self.at(out),
+            self.at(meant.place),
+            self.at(other)
+        );
+        let reason = StopReason::new(Cause::AddressConflict, TraceVerdict::Lost, text)
+            .advised("give each its own address");
+        let place = self.link_place(out, Some(HopHook::Neighbour));
+        self.suspect(place, reason);
+    }
+
+    /// How neighbours are asked.
+    pub fn asking(&self) -> &'static str {
+        if self.packet.is_six() { "neighbour solicitations" } else { "ARP" }
+    }
+
+    /// The command that takes an address from an interface.
+    pub fn without_address(&self, place: LinkPlace, address: IpAddr) -> Option<hint::Hint> {
+        let link = self.state.map.link(place)?;
+        let own = link.addresses.iter().find(|own| own.address == address)?;
+        let cidr = format!("{address}/{}", own.prefix_len);
+        let command = hint!("ip addr del {} dev {}", cidr, self.pasted(place)?);
+        self.inside(place.netns, command)
+    }
+
+    /// Whether the kernel of `out` knows the station's MAC address already; what is wrong with that is noted.
+    pub fn neighbour(
+        &mut self,
+        out: LinkPlace,
+        next_hop: IpAddr,
+        station: &SegmentStation,
+        owners: &[SegmentStation],
+    ) -> bool {
+        let Ok(visited) = self.state.netns(out.netns) else { return true };
+        let no_arp = libc::IFF_NOARP.cast_unsigned();
+        let out_link = self.state.map.link(out);
+        if out_link.is_some_and(|link| link.link.flags & (no_arp | libc::IFF_LOOPBACK.cast_unsigned()) != 0) {
+            return true;
+        }
+        let known = visited.neighbour(out.index, next_hop).filter(|known| known.state & USED != 0);
+        let macs: Vec<_> =
+            owners.iter().filter_map(|owner| self.state.map.link(owner.place)?.link.mac).collect();
+        if let Some(known) = known {
+            if let Some(mac) = known.mac.filter(|mac| known.state & PERMANENT != 0 && !macs.contains(mac)) {
+                self.wrong_mac(out, next_hop, mac, station.place);
+            }
+            return true;
+        }
+        self.ask(out, next_hop, station.place);
+        false
+    }
+
+    fn wrong_mac(&mut self, out: LinkPlace, next_hop: IpAddr, mac: common::target::Mac, right: LinkPlace) {
+        let text = format!(
+            "{}: the neighbour entry of {next_hop} is permanent and says {mac}, which is not the MAC address of {}",
+            self.at(out),
+            self.at(right)
+        );
+        let command = self.pasted(out).and_then(|name| hint!("ip neigh del {} dev {}", next_hop, name));
+        let reason = StopReason::new(Cause::NeighbourWrongMac, TraceVerdict::Lost, text)
+            .fixed_by(self.inside(out.netns, command));
+        let place = self.link_place(out, Some(HopHook::Neighbour));
+        self.stop(place, reason);
+    }
+
+    /// The station is asked for its MAC address, and has to answer.
+    fn ask(&mut self, out: LinkPlace, next_hop: IpAddr, station: LinkPlace) {
+        if self.state.map.link(station).is_some_and(|link| link.link.is_set_up()) && !self.answers(station) {
+            let text = format!("{}: is set not to answer {}", self.at(station), self.asking());
+            let command = self.pasted(station).and_then(|name| hint!("ip link set {} arp on", name));
+            let reason = StopReason::new(Cause::ArpOff, TraceVerdict::Lost, text)
+                .fixed_by(self.inside(station.netns, command));
+            let place = self.link_place(station, Some(HopHook::Neighbour));
+            self.stop(place, reason);
+            return;
+        }
+        let name = self.link_name(station);
+        let mut packet = self.packet.filtered(Some(&name), None);
+        packet.is_local = true;
+        packet.is_answer = false;
+        let place = self.link_place(station, Some(HopHook::Input));
+        match next_hop {
+            IpAddr::V4(_) => {
+                self.filtered(place, HookFamily::Arp, ChainHook::Input, &packet);
+            }
+            IpAddr::V6(address) => {
+                packet.protocol = PacketProtocol::Icmp(SOLICITATION);
+                packet.destination = solicited(address).into();
+                packet.source = self.link_local(out).unwrap_or(packet.source);
+                self.filtered(place, HookFamily::Ip, ChainHook::Input, &packet);
+            }
+        }
+    }
+
+    fn link_local(&self, place: LinkPlace) -> Option<IpAddr> {
+        let link = self.state.map.link(place)?;
+        let is_one = |address: &IpAddr| matches!(address, IpAddr::V6(own) if own.is_unicast_link_local());
+        link.addresses.iter().map(|own| own.address).find(is_one)
+    }
+}
+
+/// The group that an address's owner listens to: RFC 4291, 2.7.1.
+fn solicited(address: Ipv6Addr) -> Ipv6Addr {
+    let last = address.segments();
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | last[6] & 0xff, last[7])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_solicitation_goes_to_the_group_of_the_last_24_bits() {
+        let group = solicited("fd18:2::12:3456".parse().unwrap());
+        assert_eq!(group, "ff02::1:ff12:3456".parse::<Ipv6Addr>().unwrap());
+    }
+}

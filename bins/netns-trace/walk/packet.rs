@@ -1,0 +1,137 @@
+//! The packet on its way: what it says at the moment, and what NAT has made of its flow. Pure.
+
+use std::net::IpAddr;
+
+use common::firewall::{FilterPacket, PacketProtocol};
+
+use crate::model::{ProbeProtocol, TraceProbe};
+
+/// ICMP types of echo requests and replies: RFC 792, RFC 4443.
+const ECHO: [[u8; 2]; 2] = [[8, 0], [128, 129]];
+
+/// A packet at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlyingPacket {
+    pub protocol: ProbeProtocol,
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub source_port: Option<u16>,
+    pub port: Option<u16>,
+    /// Its mark; nothing where it is not known.
+    pub mark: Option<u32>,
+    pub is_answer: bool,
+    pub is_dnat: bool,
+    pub bytes: u16,
+    pub dont_fragment: bool,
+}
+
+/// A flow as one namespace tracks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackedPacket {
+    pub netns: u64,
+    /// As the packet came there.
+    pub before: FlyingPacket,
+    /// As it left.
+    pub after: FlyingPacket,
+}
+
+impl FlyingPacket {
+    pub fn of(probe: &TraceProbe) -> Self {
+        FlyingPacket {
+            protocol: probe.protocol,
+            source: probe.source,
+            destination: probe.destination,
+            source_port: None,
+            port: probe.protocol.port(),
+            mark: Some(0),
+            is_answer: false,
+            is_dnat: false,
+            bytes: probe.packet_bytes,
+            dont_fragment: probe.dont_fragment || probe.destination.is_ipv6(),
+        }
+    }
+
+    /// Its answer, as its receiver sends it.
+    pub fn answer(&self) -> Self {
+        // An echo is as large as what it answers; that of a port is small.
+        let bytes = if self.protocol == ProbeProtocol::Echo { self.bytes } else { self.bytes.min(60) };
+        FlyingPacket {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.port,
+            port: self.source_port,
+            mark: Some(0),
+            is_answer: true,
+            bytes,
+            ..self.clone()
+        }
+    }
+
+    pub fn is_six(&self) -> bool {
+        self.destination.is_ipv6()
+    }
+
+    /// As packet filters see it between two interfaces.
+    pub fn filtered(&self, from: Option<&str>, out: Option<&str>) -> FilterPacket {
+        let protocol = match self.protocol {
+            ProbeProtocol::Tcp(_) => PacketProtocol::Tcp,
+            ProbeProtocol::Udp(_) => PacketProtocol::Udp,
+            ProbeProtocol::Echo => {
+                PacketProtocol::Icmp(ECHO[usize::from(self.is_six())][usize::from(self.is_answer)])
+            }
+        };
+        FilterPacket {
+            source_port: self.source_port,
+            port: self.port,
+            from: from.map(str::to_owned),
+            out: out.map(str::to_owned),
+            is_answer: self.is_answer,
+            is_dnat: self.is_dnat,
+            mark: self.mark,
+            ..FilterPacket::first(protocol, self.source, self.destination)
+        }
+    }
+}
+
+impl TrackedPacket {
+    /// Whether a packet is the answer to this one.
+    pub fn is_answered_by(&self, netns: u64, packet: &FlyingPacket) -> bool {
+        self.netns == netns
+            && packet.is_answer
+            && packet.source == self.after.destination
+            && packet.destination == self.after.source
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet() -> FlyingPacket {
+        FlyingPacket::of(&TraceProbe {
+            source: "10.1.0.2".parse().unwrap(),
+            is_bound: false,
+            destination: "10.2.0.2".parse().unwrap(),
+            scope: None,
+            protocol: ProbeProtocol::Tcp(80),
+            packet_bytes: 60,
+            dont_fragment: false,
+        })
+    }
+
+    #[test]
+    fn an_answer_comes_from_where_the_packet_went() {
+        let answer = packet().answer();
+        assert_eq!((answer.source, answer.source_port), (packet().destination, Some(80)));
+        assert_eq!((answer.destination, answer.port), (packet().source, None));
+        assert!(answer.filtered(Some("eth0"), None).is_answer);
+    }
+
+    #[test]
+    fn a_flow_knows_its_answer_by_what_nat_made_of_it() {
+        let after = FlyingPacket { source: "192.0.2.1".parse().unwrap(), ..packet() };
+        let flow = TrackedPacket { netns: 1, before: packet(), after: after.clone() };
+        assert!(flow.is_answered_by(1, &after.answer()));
+        assert!(!flow.is_answered_by(1, &packet().answer()) && !flow.is_answered_by(2, &after.answer()));
+    }
+}

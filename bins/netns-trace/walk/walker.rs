@@ -1,0 +1,205 @@
+//! Who follows the packet: where it is, what it says at the moment, and what was found on the way.
+
+use common::diagnose::Cause;
+use common::hint::Hint;
+use common::map::LinkPlace;
+use common::output::one_line;
+
+use super::packet::{FlyingPacket, TrackedPacket};
+use crate::model::{HopHook, HopPlace, TraceHop, TraceObstacle, TraceProbe, TraceVerdict, TraceWalk};
+use crate::state::HostState;
+
+/// Who follows the packet.
+#[derive(Debug)]
+pub struct Walker<'a> {
+    pub state: &'a HostState,
+    pub probe: &'a TraceProbe,
+    /// The namespace that the probe comes from.
+    pub origin: u64,
+    /// The namespace that DEST is, where that is known.
+    pub dest: Option<u64>,
+    pub packet: FlyingPacket,
+    /// What each namespace that tracks flows has made of it.
+    pub tracked: Vec<TrackedPacket>,
+    pub walk: TraceWalk,
+    /// Those that forwarded the probe, in their order.
+    pub passed: Vec<PassedRouter>,
+}
+
+/// A namespace that forwarded the probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassedRouter {
+    pub netns: u64,
+    /// The interface by which it left.
+    pub out: LinkPlace,
+}
+
+/// Where a packet is after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketStep {
+    /// A link has received it.
+    Arrived(LinkPlace),
+    /// It is for this namespace.
+    Delivered(u64),
+    /// It left what is on the map by this link.
+    Left(LinkPlace),
+    /// It cannot be followed further.
+    Stopped,
+}
+
+/// Something that stops a packet, before it is said where.
+#[derive(Debug, Clone)]
+pub struct StopReason {
+    pub cause: Cause,
+    pub verdict: TraceVerdict,
+    pub text: String,
+    pub rule: Option<String>,
+    pub fix: Vec<Hint>,
+    pub advice: Option<String>,
+}
+
+impl StopReason {
+    pub fn new(cause: Cause, verdict: TraceVerdict, text: impl Into<String>) -> Self {
+        StopReason { cause, verdict, text: text.into(), rule: None, fix: Vec::new(), advice: None }
+    }
+
+    /// With the command, where there is one.
+    pub fn fixed_by(mut self, command: Option<Hint>) -> Self {
+        self.fix.extend(command);
+        self
+    }
+
+    pub fn advised(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// With this advice where no command helps.
+    pub fn or_advised(self, advice: impl Into<String>) -> Self {
+        if self.fix.is_empty() { self.advised(advice) } else { self }
+    }
+}
+
+impl<'a> Walker<'a> {
+    pub fn new(state: &'a HostState, origin: u64, dest: Option<u64>, probe: &'a TraceProbe) -> Self {
+        let packet = FlyingPacket::of(probe);
+        Walker {
+            state,
+            probe,
+            origin,
+            dest,
+            packet,
+            tracked: Vec::new(),
+            walk: TraceWalk::default(),
+            passed: Vec::new(),
+        }
+    }
+
+    /// What a namespace is called, for a sentence.
+    pub fn who(&self, netns: u64) -> String {
+        one_line(&self.state.who(netns)).into_owned()
+    }
+
+    /// The name of a link, as it came.
+    pub fn link_name(&self, place: LinkPlace) -> String {
+        let link = self.state.map.link(place);
+        link.map_or_else(
+            || format!("link {}", place.index),
+            |link| link.link.name.to_string_lossy().into_owned(),
+        )
+    }
+
+    /// The same for a sentence.
+    pub fn shown(&self, place: LinkPlace) -> String {
+        one_line(&self.link_name(place)).into_owned()
+    }
+
+    /// `web: eth0`, for a sentence.
+    pub fn at(&self, place: LinkPlace) -> String {
+        format!("{}: {}", self.who(place.netns), self.shown(place))
+    }
+
+    /// The name of a link for a command, where it is text.
+    pub fn pasted(&self, place: LinkPlace) -> Option<&'a str> {
+        self.state.map.link(place)?.link.name.to_str()
+    }
+
+    /// A place in a namespace.
+    pub fn place(&self, netns: u64, link: Option<LinkPlace>, hook: Option<HopHook>) -> HopPlace {
+        HopPlace {
+            container: self.state.who(netns),
+            netns,
+            ifname: link.map(|place| self.link_name(place)),
+            hook,
+        }
+    }
+
+    /// The place of a link.
+    pub fn link_place(&self, place: LinkPlace, hook: Option<HopHook>) -> HopPlace {
+        self.place(place.netns, Some(place), hook)
+    }
+
+    /// The packet comes by here.
+    pub fn pass(&mut self, place: LinkPlace) {
+        let hop = TraceHop {
+            place: self.link_place(place, None),
+            index: Some(place.index),
+            is_answer: self.packet.is_answer,
+            us: None,
+        };
+        let is_known = self.walk.hops.last().is_some_and(|last| {
+            last.place == hop.place && last.is_answer == hop.is_answer && last.index == hop.index
+        });
+        if !is_known {
+            self.walk.hops.push(hop);
+        }
+    }
+
+    /// Something certainly stops it here.
+    pub fn stop(&mut self, place: HopPlace, reason: StopReason) {
+        let obstacle = self.obstacle(place, reason);
+        self.walk.obstacles.push(obstacle);
+    }
+
+    /// Something may stop it here.
+    pub fn suspect(&mut self, place: HopPlace, reason: StopReason) {
+        let obstacle = self.obstacle(place, reason);
+        self.walk.suspects.push(obstacle);
+    }
+
+    /// Something could not be followed.
+    pub fn doubt(&mut self, what: String) {
+        if !self.walk.doubts.contains(&what) {
+            self.walk.doubts.push(what);
+        }
+    }
+
+    fn obstacle(&self, place: HopPlace, reason: StopReason) -> TraceObstacle {
+        let StopReason { cause, verdict, text, rule, fix, advice } = reason;
+        let is_answer = self.packet.is_answer;
+        // Whatever a router or a firewall says to the answer's sender, the probe's sender hears nothing.
+        let verdict = if is_answer { TraceVerdict::Lost } else { verdict };
+        let text = if is_answer { format!("{text} (on the answer's way)") } else { text };
+        TraceObstacle {
+            after: self.walk.hops.len(),
+            place,
+            is_answer,
+            cause,
+            verdict,
+            text,
+            rule,
+            fix,
+            advice,
+        }
+    }
+
+    /// A command in a namespace.
+    pub fn inside(&self, netns: u64, command: Option<Hint>) -> Option<Hint> {
+        self.state.inside(netns, command)
+    }
+
+    /// `ip`, or `ip -6`.
+    pub fn ip(&self) -> Hint {
+        Hint::say(if self.packet.is_six() { "ip -6" } else { "ip" })
+    }
+}
