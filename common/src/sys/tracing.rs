@@ -22,6 +22,8 @@ const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 /// BPF_FUNC_ktime_get_ns, probe_read_kernel, ringbuf_output. One writes to the memory of processes: it is not among them.
 const CALL: u8 = 0x85;
 const HARMLESS: [i32; 3] = [5, 113, 130];
+/// BPF_PSEUDO_KFUNC_CALL: functions that are called by their type, of which none writes to the memory of processes.
+const BY_TYPE: u8 = 2;
 
 /// linux/perf_event.h: PERF_TYPE_TRACEPOINT; PERF_SAMPLE_TID, TIME, RAW; the flags `disabled` and `use_clockid` of struct
 /// perf_event_attr, which are bit fields; PERF_FLAG_FD_CLOEXEC.
@@ -139,8 +141,9 @@ pub fn count_bpf_run_time() -> Result<OwnedFd> {
 }
 
 fn load(name: &CStr, instructions: &[[u8; 8]]) -> Result<OwnedFd> {
-    let is_harmless = |[code, _, _, _, number @ ..]: &[u8; 8]| {
-        *code != CALL || HARMLESS.contains(&i32::from_ne_bytes(*number))
+    let is_harmless = |[code, registers, _, _, number @ ..]: &[u8; 8]| {
+        let is_by_type = if cfg!(target_endian = "big") { registers & 15 } else { registers >> 4 } == BY_TYPE;
+        *code != CALL || is_by_type || HARMLESS.contains(&i32::from_ne_bytes(*number))
     };
     if !instructions.iter().all(is_harmless) {
         return Err(Errno::EACCES);

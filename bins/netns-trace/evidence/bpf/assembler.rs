@@ -57,6 +57,7 @@ const FROM_REGISTER: u8 = 0x08; // BPF_X
 const JUMP: u8 = 0x05; // BPF_JMP | BPF_JA
 const JUMP_BY_WORD: u8 = 0x06; // BPF_JMP32
 const CALL: u8 = 0x85;
+const BY_TYPE: u8 = 2; // BPF_PSEUDO_KFUNC_CALL
 const EXIT: u8 = 0x95;
 
 /// A place in a program, where it may be jumped to.
@@ -165,6 +166,11 @@ impl Assembler {
         self.add_one(CALL, Register::R0, 0, 0, function as i32);
     }
 
+    /// Calls the function of the kernel's with that number among its types.
+    pub(super) fn call_typed(&mut self, number: u32) {
+        self.add_one(CALL, Register::R0, BY_TYPE, 0, number.cast_signed());
+    }
+
     /// Ends the program; R0 has its result.
     pub(super) fn exit(&mut self) {
         self.add_one(EXIT, Register::R0, 0, 0, 0);
@@ -240,6 +246,9 @@ mod tests {
         backwards.place(start);
         backwards.add_register(R0, R1);
         backwards.jump(start);
-        assert_eq!(backwards.finish().unwrap()[1][2..4], (-2_i16).to_ne_bytes());
+        backwards.call_typed(9);
+        let written = backwards.finish().unwrap();
+        assert_eq!(written[1][2..4], (-2_i16).to_ne_bytes());
+        assert_eq!((written[2][0], &written[2][4..]), (CALL, &9_i32.to_ne_bytes()[..]));
     }
 }

@@ -4,8 +4,13 @@ use std::collections::HashMap;
 
 use super::types::{KernelTypeTable, MemberPlace};
 
-/// The structs that programs look into.
-const STRUCTS: [&str; 7] = ["sk_buff", "net_device", "net", "ns_common", "sock", "sock_common", "dst_entry"];
+/// The structs that programs look into, and what they look with.
+const WANTED: [&str; 9] =
+    ["sk_buff", "net_device", "net", "ns_common", "sock", "sock_common", "dst_entry", CAST, NUMBERS];
+/// The function that gives an address a type, so that it is read without a call: Linux 6.2. And a struct that begins with a
+/// number of eight bytes: whatever is cast to it can be read.
+const CAST: &str = "bpf_rdonly_cast";
+const NUMBERS: &str = "timespec64";
 /// Enums with reasons are called so: skb_drop_reason, and those of subsystems.
 const REASONS: &str = "_drop_reason";
 const REASON_PREFIX: &str = "SKB_DROP_REASON_";
@@ -30,6 +35,19 @@ pub(super) struct PacketLayout {
     pub(super) netns_of_socket: u32,
     /// Of struct net, a namespace.
     pub(super) inode: u32,
+    /// How memory is read without a call; nothing where it takes a call.
+    pub(super) cast: Option<TypeCast>,
+}
+
+/// The kernel's numbers of what it takes to read memory without a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TypeCast {
+    /// The function.
+    pub(super) function: u32,
+    /// The type of a packet's description.
+    pub(super) packet: u32,
+    /// A type that is eight bytes.
+    pub(super) bytes: u32,
 }
 
 /// What the kernel tells of itself.
@@ -43,10 +61,13 @@ pub(super) struct KernelFacts {
 impl KernelFacts {
     /// Reads them from the kernel's own types; else what it lacks.
     pub(super) fn read(types: &[u8]) -> Result<Self, &'static str> {
-        let table = KernelTypeTable::read(types, &STRUCTS, REASONS).ok_or("types that can be read")?;
+        let table = KernelTypeTable::read(types, &WANTED, REASONS).ok_or("types that can be read")?;
         let place = |of, name| table.member(of, name).ok_or(name);
         let offset = |of, name| place(of, name).map(|place| place.offset);
+        let cast = table.number(CAST).zip(table.number("sk_buff")).zip(table.number(NUMBERS));
+        let cast = cast.map(|((function, packet), bytes)| TypeCast { function, packet, bytes });
         let layout = PacketLayout {
+            cast,
             protocol: offset("sk_buff", "protocol")?,
             network_header: offset("sk_buff", "network_header")?,
             head: offset("sk_buff", "head")?,

@@ -1,11 +1,12 @@
 //! The programs at the tracepoints. Each looks whether a packet is the probe, its answer, or an ICMP error about it, by bytes that
-//! NAT and routers do not change; only then it tells of it. A packet that is none of these costs two reads.
+//! NAT and routers do not change; only then it tells of it. Every other packet costs a few loads, and where the kernel cannot cast
+//! (before Linux 6.2) two calls that read.
 
 use common::packet::IpFamily;
 
 use super::assembler::Register::*;
 use super::assembler::{Assembler, Condition, JumpLabel, KernelFunction, Register, Width};
-use super::layout::PacketLayout;
+use super::layout::{PacketLayout, TypeCast};
 use crate::model::{ProbeSignature, SignedContent};
 
 /// Where a program runs, with the words that its tracepoint gives it.
@@ -109,61 +110,67 @@ pub(super) fn program(
     let (found, end) = (code.label(), code.label());
     let family = if signature.family() == IpFamily::V4 { &V4 } else { &V6 };
     let mut writer = Writer { code, layout, family, content: signature.content, found, end };
-    writer.read_headers(place == ProgramPlace::Received);
+    writer.find_header(place == ProgramPlace::Received);
     writer.recognise();
     writer.tell(place, ring);
     writer.code.finish()
 }
 
 impl Writer<'_> {
-    /// R6 = the packet, R7 = the words of the tracepoint, R9 = where the IP header is, which is on the stack then.
-    fn read_headers(&mut self, begins_with_header: bool) {
+    /// R6 = the packet, R7 = the words of the tracepoint, R9 = where the IP header is. It ends for a packet of another family.
+    fn find_header(&mut self, begins_with_header: bool) {
         let PacketLayout { protocol, network_header, head, data, .. } = *self.layout;
+        let start = if begins_with_header { data } else { head };
         self.code.copy(R7, R1);
         self.code.load(Width::Double, R6, R1, 0);
-        let ends = if begins_with_header {
-            vec![(protocol, 2), (data, 8)]
-        } else {
-            vec![(protocol, 2), (network_header, 2), (head, 8)]
-        };
-        let first = ends.iter().map(|(at, _)| *at).min().unwrap_or_default() & !7;
-        let last = ends.iter().map(|(at, bytes)| at + bytes).max().unwrap_or_default();
-        if last - first > MOST_DESCRIPTION {
-            return self.read_headers_apart(begins_with_header);
+        if let Some(TypeCast { function, packet, .. }) = self.layout.cast {
+            self.code.copy(R1, R6);
+            self.code.set(R2, packet.cast_signed());
+            self.code.call_typed(function);
+            self.code.load(Width::Half, R8, R0, protocol as i16);
+            self.unless_family();
+            self.code.load(Width::Double, R9, R0, start as i16);
+            if !begins_with_header {
+                self.code.load(Width::Half, R8, R0, network_header as i16);
+                self.code.add_register(R9, R8);
+            }
+            return;
         }
-        self.read(R6, first, DESCRIPTION, (last - first).cast_signed());
+        let members = [protocol, network_header, head, data];
+        let first = members.into_iter().min().unwrap_or_default() & !7;
+        let last = members.into_iter().max().unwrap_or_default() + 8;
+        // They are next to each other in every kernel that has been.
+        self.read(R6, first, DESCRIPTION, (last - first).min(MOST_DESCRIPTION).cast_signed());
         let at = |place: u32| DESCRIPTION + (place - first) as i16;
         self.code.load(Width::Half, R8, R10, at(protocol));
-        self.code.jump_if(R8, Condition::NotEqual, self.family.ethertype.to_be().into(), self.end);
-        if begins_with_header {
-            self.code.load(Width::Double, R9, R10, at(data));
-        } else {
-            self.code.load(Width::Double, R9, R10, at(head));
+        self.unless_family();
+        self.code.load(Width::Double, R9, R10, at(start));
+        if !begins_with_header {
             self.code.load(Width::Half, R8, R10, at(network_header));
             self.code.add_register(R9, R8);
         }
         self.read_packet();
     }
 
-    /// The same for a kernel that has them far apart.
-    fn read_headers_apart(&mut self, begins_with_header: bool) {
-        let PacketLayout { protocol, network_header, head, data, .. } = *self.layout;
-        self.read(R6, protocol, NUMBER, 2);
-        self.code.load(Width::Half, R8, R10, NUMBER);
+    fn unless_family(&mut self) {
         self.code.jump_if(R8, Condition::NotEqual, self.family.ethertype.to_be().into(), self.end);
-        self.read(R6, if begins_with_header { data } else { head }, NUMBER, 8);
-        self.code.load(Width::Double, R9, R10, NUMBER);
-        if !begins_with_header {
-            self.read(R6, network_header, NUMBER, 2);
-            self.code.load(Width::Half, R8, R10, NUMBER);
-            self.code.add_register(R9, R8);
-        }
-        self.read_packet();
     }
 
     fn read_packet(&mut self) {
         self.read(R9, 0, HEADERS, READ);
         self.code.jump_if(R0, Condition::NotEqual, 0, self.end);
+    }
+
+    /// R8 = what is so many bytes after the beginning of the IP header, which is on the stack if it takes a call to read it.
+    fn field(&mut self, width: Width, offset: i16) {
+        let Some(TypeCast { function, bytes, .. }) = self.layout.cast else {
+            return self.code.load(width, R8, R10, HEADERS + offset);
+        };
+        self.code.copy(R1, R9);
+        self.code.add(R1, i32::from(offset & !7));
+        self.code.set(R2, bytes.cast_signed());
+        self.code.call_typed(function);
+        self.code.load(width, R8, R0, offset & 7);
     }
 
     /// Reads so many bytes after a place in the kernel's memory to one of the stack.
@@ -179,15 +186,15 @@ impl Writer<'_> {
     /// Ends the program unless the packet is the probe, its answer, or an error about it.
     fn recognise(&mut self) {
         if self.family.header_bytes == V4.header_bytes {
-            self.code.load(Width::Byte, R8, R10, HEADERS);
+            self.field(Width::Byte, 0);
             self.code.jump_if(R8, Condition::NotEqual, PLAIN_V4, self.end);
             // All but the first fragment have the beginning of nothing.
-            self.code.load(Width::Half, R8, R10, HEADERS + 6);
+            self.field(Width::Half, 6);
             self.code.and(R8, 0x1fff_u16.to_be().into());
             self.code.jump_if(R8, Condition::NotEqual, 0, self.end);
         }
         let (icmp, own) = (self.code.label(), self.code.label());
-        self.code.load(Width::Byte, R8, R10, HEADERS + self.family.protocol_at);
+        self.field(Width::Byte, self.family.protocol_at);
         self.code.jump_if(R8, Condition::Equal, self.family.icmp, icmp);
         let protocol = match self.content {
             SignedContent::Echo { .. } => None,
@@ -210,19 +217,19 @@ impl Writer<'_> {
 
     /// TCP and UDP.
     fn recognise_own(&mut self) {
-        let start = HEADERS + self.family.header_bytes;
+        let start = self.family.header_bytes;
         let answer = self.code.label();
         match self.content {
             SignedContent::Echo { .. } => {}
             SignedContent::Syn { sequence } => {
-                self.code.load(Width::Word, R8, R10, start + 8);
+                self.field(Width::Word, start + 8);
                 self.code.jump_if_word(R8, Condition::Equal, sequence.wrapping_add(1).to_be(), answer);
-                self.code.load(Width::Word, R8, R10, start + 4);
+                self.field(Width::Word, start + 4);
                 self.code.jump_if_word(R8, Condition::NotEqual, sequence.to_be(), self.end);
                 self.is(SeenNumber::Request);
             }
             SignedContent::Datagram { source_port, token } => {
-                self.code.load(Width::Half, R8, R10, start + 2);
+                self.field(Width::Half, start + 2);
                 self.code.jump_if(R8, Condition::Equal, source_port.to_be().into(), answer);
                 self.unless_token(start + 8, token, self.end);
                 self.is(SeenNumber::Request);
@@ -233,9 +240,9 @@ impl Writer<'_> {
     }
 
     fn recognise_icmp(&mut self) {
-        let start = HEADERS + self.family.header_bytes;
+        let start = self.family.header_bytes;
         let error = self.code.label();
-        self.code.load(Width::Byte, R8, R10, start);
+        self.field(Width::Byte, start);
         if let SignedContent::Echo { token, .. } = self.content {
             let (request, reply) = (self.code.label(), self.code.label());
             self.code.jump_if(R8, Condition::Equal, self.family.request, request);
@@ -264,7 +271,7 @@ impl Writer<'_> {
     fn recognise_quote(&mut self) {
         let quoted = self.family.header_bytes + ICMP_BYTES;
         let inner = quoted + self.family.header_bytes;
-        self.code.load(Width::Byte, R8, R10, HEADERS + quoted + self.family.protocol_at);
+        self.field(Width::Byte, quoted + self.family.protocol_at);
         let protocol = match self.content {
             SignedContent::Echo { .. } => self.family.icmp,
             SignedContent::Syn { .. } => TCP,
@@ -281,7 +288,7 @@ impl Writer<'_> {
                 self.code.load(Width::Word, R8, R10, QUOTE + 4);
                 let numbers = u32::from_ne_bytes([a, b, c, d]);
                 self.code.jump_if_word(R8, Condition::Equal, numbers, quote);
-                self.unless_token(QUOTE + 8, token, self.end);
+                self.unless_token_quoted(token);
             }
             SignedContent::Syn { sequence } => {
                 self.code.load(Width::Word, R8, R10, QUOTE + 4);
@@ -290,19 +297,26 @@ impl Writer<'_> {
             SignedContent::Datagram { source_port, token } => {
                 self.code.load(Width::Half, R8, R10, QUOTE);
                 self.code.jump_if(R8, Condition::Equal, source_port.to_be().into(), quote);
-                self.unless_token(QUOTE + 8, token, self.end);
+                self.unless_token_quoted(token);
             }
         }
         self.code.place(quote);
         self.is(SeenNumber::Error);
     }
 
-    /// Goes to a label unless the token is at this place of the stack, where eight bytes are at a multiple of four.
+    /// Goes to a label unless the token is so many bytes after the beginning of the IP header, a multiple of four.
     fn unless_token(&mut self, at: i16, token: [u8; 8], to: JumpLabel) {
-        let [a, b, c, d, e, f, g, h] = token;
-        for (nth, half) in [(0, [a, b, c, d]), (4, [e, f, g, h])] {
-            self.code.load(Width::Word, R8, R10, at + nth);
-            self.code.jump_if_word(R8, Condition::NotEqual, u32::from_ne_bytes(half), to);
+        for (nth, half) in halves(token) {
+            self.field(Width::Word, at + nth);
+            self.code.jump_if_word(R8, Condition::NotEqual, half, to);
+        }
+    }
+
+    /// Goes to the end unless the token is in what was read of a quote.
+    fn unless_token_quoted(&mut self, token: [u8; 8]) {
+        for (nth, half) in halves(token) {
+            self.code.load(Width::Word, R8, R10, QUOTE + 8 + nth);
+            self.code.jump_if_word(R8, Condition::NotEqual, half, self.end);
         }
     }
 
@@ -314,6 +328,9 @@ impl Writer<'_> {
     /// R8 is which packet it is.
     fn tell(&mut self, place: ProgramPlace, ring: i32) {
         let at = |place: usize| TOLD + place as i16;
+        if self.layout.cast.is_some() {
+            self.read_packet();
+        }
         self.code.store(Width::Double, R10, at(told::PACKET_ID), R6);
         for empty in [told::FUNCTION, told::REASON, told::NETNS] {
             self.code.store_number(Width::Double, R10, at(empty), 0);
@@ -386,6 +403,11 @@ impl Writer<'_> {
         self.read(from, offset, NUMBER, 8);
         self.code.load(Width::Double, R9, R10, NUMBER);
     }
+}
+
+/// The token as two numbers, with their places.
+fn halves([a, b, c, d, e, f, g, h]: [u8; 8]) -> [(i16, u32); 2] {
+    [(0, u32::from_ne_bytes([a, b, c, d])), (4, u32::from_ne_bytes([e, f, g, h]))]
 }
 
 /// Which packet a program has recognised.

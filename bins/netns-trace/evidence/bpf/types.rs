@@ -17,6 +17,7 @@ const TYPEDEF: u32 = 8;
 const VOLATILE: u32 = 9;
 const CONST: u32 = 10;
 const RESTRICT: u32 = 11;
+const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
 const DATASEC: u32 = 15;
@@ -37,8 +38,8 @@ pub(super) struct KernelTypeTable<'a> {
     strings: &'a [u8],
     /// Where each type begins, by its number.
     starts: Vec<u32>,
-    /// The structs by their names, of those that were asked for.
-    structs: HashMap<&'static str, usize>,
+    /// The structs and functions by their names, of those that were asked for: their numbers.
+    numbers: HashMap<&'static str, u32>,
     /// The enums whose names end in this.
     enums: Vec<usize>,
 }
@@ -64,7 +65,7 @@ struct TypeEntry {
 }
 
 impl<'a> KernelTypeTable<'a> {
-    /// Reads it as far as these structs, and the enums whose names end so.
+    /// Reads it as far as these structs and functions, and the enums whose names end so.
     pub(super) fn read(bytes: &'a [u8], wanted: &[&'static str], enums_ending: &str) -> Option<Self> {
         let magic = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
         if magic != MAGIC {
@@ -77,16 +78,17 @@ impl<'a> KernelTypeTable<'a> {
             types: part(word(8)?, word(12)?)?,
             strings: part(word(16)?, word(20)?)?,
             starts: vec![0],
-            structs: HashMap::new(),
+            numbers: HashMap::new(),
             enums: Vec::new(),
         };
         let mut at = 0;
         while let Some(entry) = table.entry(at) {
             table.starts.push(u32::try_from(at).ok()?);
-            if entry.kind == STRUCT && entry.name != 0 {
+            if matches!(entry.kind, STRUCT | FUNC) && entry.name != 0 {
                 let name = table.name(entry.name);
                 if let Some(name) = wanted.iter().find(|wanted| wanted.as_bytes() == name) {
-                    table.structs.entry(name).or_insert(at);
+                    let number = u32::try_from(table.starts.len() - 1).ok()?;
+                    table.numbers.entry(name).or_insert(number);
                 }
             } else if entry.kind == ENUM && table.name(entry.name).ends_with(enums_ending.as_bytes()) {
                 table.enums.push(at);
@@ -98,8 +100,13 @@ impl<'a> KernelTypeTable<'a> {
 
     /// Where a struct has a member, also in the unions and structs without a name in it.
     pub(super) fn member(&self, of: &str, name: &str) -> Option<MemberPlace> {
-        let entry = self.entry(*self.structs.get(of)?)?;
+        let entry = self.entry(*self.starts.get(self.number(of)? as usize)? as usize)?;
         self.member_of(entry, name.as_bytes(), DEEPEST)
+    }
+
+    /// The number of a struct or function.
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name).copied()
     }
 
     /// What the values of these enums are called.
