@@ -34,8 +34,8 @@ pub struct Cli {
     /// Show the veth pairs and bridges between two containers
     ///
     /// A and B are TARGETs, or words as below. Each line is one interface on the shortest way. If the way leads through a namespace
-    /// that has to route, a line says so; whether it does, and whether a firewall lets it, is not checked. Exit status 1 if
-    /// there is no way.
+    /// that has to route, a note says so; whether it does, and whether a firewall lets it, is not checked. A macvlan and its own
+    /// host do not reach each other through the interface that it is on, so that is no way. Exit status 1 if there is none.
     #[arg(long, num_args = 2, value_names = ["A", "B"], value_hint = ValueHint::Other)]
     #[arg(conflicts_with_all = ["words", "tree", "graph", "html", "namespaces", "watch", "diff"])]
     pub path: Option<Vec<String>>,

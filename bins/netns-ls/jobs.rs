@@ -19,9 +19,10 @@ use crate::request::{MapWord, Request};
 use crate::saved::SavedMap;
 use crate::stack::{NetnsStack, hidden_sockets, is_any};
 use crate::tool::TOOL;
+use crate::view;
 use crate::view::namespaces::ContainersInside;
+use crate::view::path::{PathStep, ends};
 use crate::view::stack::StackView;
-use crate::view::{self, path::ends};
 use crate::watch;
 
 /// A line for each interface, or what else is wanted of every namespace; or everything as JSON.
@@ -230,6 +231,14 @@ pub fn path(words: &[MapWord; 2], request: &Request) -> Result<Status, Failure> 
     match way {
         Some(_) if request.format.json => Ok(status),
         Some(way) => {
+            let routes = way.iter().find(|(_, step)| *step == Some(PathStep::Routed));
+            if let Some((link, _)) = routes.filter(|_| !request.format.quiet) {
+                let who = map.who(link.netns);
+                failure::say(
+                    TOOL,
+                    format_args!("whether {who} routes this, and its filters let it pass, was not looked at"),
+                );
+            }
             print(&view::path::table(&map, &way, request.format.quiet))?;
             Ok(status)
         }

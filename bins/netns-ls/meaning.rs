@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use common::cli::FindSession;
 use common::failure::{Failure, Status, say};
+use common::hint;
 use common::map::MappedNetns;
 use common::target::{Mac, Target, WireAddress};
 
@@ -135,6 +136,12 @@ fn is_container(target: &Target, map: &NamedMap) -> bool {
 /// With the namespaces that have an interface of that name, where nothing is called so.
 fn could_have_been(failure: Failure, target: &Target, map: &NamedMap) -> Failure {
     const MOST: usize = 5;
+    if let Target::Process { pid, inode: None } = target
+        && failure.status == Status::No
+        && u16::try_from(*pid).is_ok()
+    {
+        return failure.hint(hint!("netns-ls :{} shows the port of that number", pid));
+    }
     let Some(word) = bare_name(target) else { return failure };
     let has_it = |link: &LinkAt<'_>| link.mapped.link.name == OsStr::new(word);
     let mut names: Vec<String> = map.links().filter(has_it).map(|link| map.who(link.netns)).collect();

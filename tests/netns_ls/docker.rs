@@ -2,6 +2,7 @@
 
 use support::run::Run;
 use support::skip::need;
+use support::spare_docker::SpareDocker;
 use support::tools::PATIENT;
 use support::world::World;
 
@@ -73,4 +74,54 @@ fn a_container_that_starts_and_stops_is_in_the_lines_of_a_watch() {
             .any(|line| line.contains(": network namespace ") && line.ends_with(" removed"))
     });
     drop(watch);
+}
+
+#[test]
+fn of_a_docker_that_is_stopped_the_containers_come_from_disk_after_one_time_limit() {
+    let spare = need!(SpareDocker::start());
+    for name in ["web", "db", "cache"] {
+        spare.run(name);
+    }
+    let pids = ["web", "db", "cache"].map(|name| spare.pid(name));
+    spare.signal("STOP");
+    let strace = need!(support::skip::program("strace", "strace"));
+    for words in [
+        &["--json"][..],
+        &["--why"],
+        &["--ports"],
+        &["--tree"],
+        &["--html"],
+        &["web"],
+        &["--path", "web", "db"],
+    ] {
+        // As many connections as there are waits: the one that hangs is not asked again.
+        let mut traced = spare.shell("exec \"${@:2}\"");
+        let log = support::scratch::unique("/run/connects-");
+        traced.arg(&strace).args(["-f", "-qq", "-e", "trace=connect", "-o", &log]);
+        traced.args([support::tools::tool("netns-ls"), "-q", "--engine-timeout=1s"]).args(words);
+        let ran = traced.run();
+        let connects = spare.shell(&format!("grep -c 'run/docker.sock' {log}; rm {log}")).run().stdout;
+        assert_eq!(connects.trim(), "1", "{words:?}: {ran}");
+        match words[0] {
+            "--json" => {
+                let map = ran.ok().json();
+                json::is_valid(&map);
+                let all = map["namespaces"].as_array().unwrap().iter();
+                let mut found: Vec<String> = all
+                    .flat_map(|netns| netns["containers"].as_array().unwrap())
+                    .filter(|one| one["source"] == "state" && one["engine"] == "docker")
+                    .map(|one| one["pid"].to_string())
+                    .collect();
+                found.sort();
+                let mut expected = pids.clone();
+                expected.sort();
+                assert_eq!(found, expected);
+            }
+            "web" => drop(ran.ok().stdout_has(&format!("running, PID {}", pids[0]))),
+            "--tree" | "--html" => drop(ran.ok().stdout_has("cache")),
+            "--path" => drop(ran.fails_with(1).stderr_has("web: has no interface but loopback")),
+            _ => {}
+        }
+    }
+    spare.signal("CONT");
 }

@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod attached;
 mod docker;
 mod faults;
 mod hostile;

@@ -119,6 +119,9 @@ fn the_way_between_two_containers_is_every_veth_and_bridge_on_it() {
     // Not on the bridge any more: only by routing.
     bridged.lab.shell("ip link set veth-far nomaster; ip address add 198.18.9.1/24 dev veth-far").run().ok();
     path(&words(web.pid), &words(far.pid)).ok().stdout_has("routes to");
+    let routed = ["--path", &words(web.pid), &words(far.pid)];
+    let ran = bridged.lab.tool("netns-ls").args(routed).run().ok();
+    ran.stderr_has("netns-ls: whether host routes this, and its filters let it pass, was not looked at\n");
     // Plugged into nothing.
     let alone = bridged.lab.container("alone", Options::only(&["net"]));
     path(&words(web.pid), &words(alone.pid))

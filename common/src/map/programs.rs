@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -114,11 +114,11 @@ fn name_of(id: u32) -> Option<String> {
 /// The programs that are run for sockets and packets of the control groups that these processes are in (cgroup v2), those of the groups
 /// above included, each once. None where the kernel has no such programs, or does not let us look.
 pub fn cgroup_programs(processes: &[Pid]) -> Vec<AttachedProgram> {
-    let Some(mount) = mountinfo::own().ok().and_then(|lines| cgroup2(&lines)) else { return Vec::new() };
+    let Ok(mountinfo) = mountinfo::own() else { return Vec::new() };
     let groups = processes.iter().filter_map(|pid| {
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        Some(mount.join(path))
+        let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+        group_directory(&mountinfo, Path::new(path))
     });
     let mut programs = Vec::new();
     for group in groups.collect::<BTreeSet<_>>() {
@@ -134,9 +134,14 @@ pub fn cgroup_programs(processes: &[Pid]) -> Vec<AttachedProgram> {
     programs
 }
 
-/// Where cgroup v2 is mounted.
-fn cgroup2(mountinfo: &[u8]) -> Option<PathBuf> {
-    mounts(mountinfo).find(|mount| mount.file_system == b"cgroup2").map(|mount| mount.path())
+/// Where that control group of cgroup v2 is: `/user.slice` below a mount of the root, or of a group that it is in. Later mounts hide
+/// earlier ones.
+fn group_directory(mountinfo: &[u8], group: &Path) -> Option<PathBuf> {
+    let mounted: Vec<_> = mounts(mountinfo).filter(|mount| mount.file_system == b"cgroup2").collect();
+    mounted.iter().rev().find_map(|mount| {
+        let below = group.strip_prefix(mount.root()).ok()?;
+        Some(mount.path().join(below))
+    })
 }
 
 impl AttachedProgram {
@@ -163,13 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn of_several_mounts_that_of_version_2_is_taken() {
+    fn a_group_is_below_the_last_mount_of_version_2_that_has_it() {
         let lines = b"\
 31 30 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw
 32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
 33 31 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+34 33 0:30 /lab /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
 ";
-        assert_eq!(cgroup2(lines), Some(PathBuf::from("/sys/fs/cgroup/unified")));
-        assert_eq!(cgroup2(b""), None);
+        let directory = |group: &str| group_directory(lines, Path::new(group));
+        assert_eq!(directory("/lab/web"), Some(PathBuf::from("/sys/fs/cgroup/unified/web")));
+        assert_eq!(directory("/labs/web"), Some(PathBuf::from("/sys/fs/cgroup/unified/labs/web")));
+        assert_eq!(group_directory(b"", Path::new("/web")), None);
     }
 }
