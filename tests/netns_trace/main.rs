@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod evidence;
 mod evidence_level;
 mod fault_walk;
 mod faults;

@@ -19,7 +19,7 @@ use self::filters::FilterTrace;
 use self::perf::PerfEvidence;
 pub use self::rule_words::{RuleWords, rule_words};
 use self::seen::SeenEvent;
-use crate::model::{EvidenceLevel, ProbeSignature, TraceEvent, TraceEventKind};
+use crate::model::{EvidenceLevel, FilterOutcome, ProbeSignature, TraceEvent, TraceEventKind};
 
 /// What has been armed. Dropped, nothing of it is left.
 #[derive(Debug, Default)]
@@ -135,12 +135,17 @@ impl ArmedEvidence {
                 self.not_seen.push("perf had more to tell than there was room for".to_owned());
             }
         }
-        if with_functions {
+        // Where a filter decided, that is the reason.
+        if with_functions && !seen.iter().any(|seen| is_filtered_out(&seen.event)) {
             name_functions(&mut seen);
         }
         seen.sort_by_key(|seen| (seen.event.at.is_none(), seen.event.at));
         seen.into_iter().map(|seen| seen.event).collect()
     }
+}
+
+fn is_filtered_out(event: &TraceEvent) -> bool {
+    matches!(&event.kind, TraceEventKind::Filtered(decision) if decision.outcome == FilterOutcome::Drop)
 }
 
 fn name_functions(seen: &mut [SeenEvent]) {

@@ -53,8 +53,7 @@ pub fn follow(
     let mut evidence = ArmedEvidence::arm(only, ready.signature(), way, home);
     let sent = ready.send();
     let answer = if sent.is_ok() { awaited(&mut ready, &mut evidence)? } else { None };
-    let is_answered = matches!(answer, Some(ProbeAnswer::Reply(_)));
-    let events = evidence.events(!is_answered);
+    let events = evidence.events(answer.is_none());
     let ArmedEvidence { used, not_seen, .. } = &mut evidence;
     let (used, not_seen) = (std::mem::take(used), std::mem::take(not_seen));
     Ok(FollowedProbe { sent, answer, events, used, not_seen })

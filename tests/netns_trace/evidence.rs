@@ -1,0 +1,120 @@
+//! What is watched while a packet is under way: each level says what it has seen, undisturbed by others, and nothing of it is left.
+//! Observers: `nft list tables`, and bpf(2) asked by perl for the programs that `/proc/PID/fdinfo` tells of.
+
+use support::skip::need;
+
+use crate::inside_lab::{InsideLab, observers};
+
+/// bpf(2), enum bpf_cmd: BPF_PROG_GET_FD_BY_ID.
+const GET_FD_BY_ID: u32 = 13;
+
+/// A script that counts those of the programs in `$programs`, their IDs, that the kernel still has.
+fn counts_programs() -> String {
+    let call = format!("syscall({}, {GET_FD_BY_ID}, $id = pack('LLL', $_, 0, 0), 12)", nix::libc::SYS_bpf);
+    format!("perl -e 'print scalar(grep {{ {} >= 0 }} @ARGV), \"\\n\"' $programs", call.replace('\'', "\""))
+}
+
+/// Runs it with these words; its report.
+#[track_caller]
+fn traced(lab: &mut InsideLab, words: &str) -> serde_json::Value {
+    let ran = lab.run(&format!("timeout 20 netns-trace --json {words}"));
+    let last = ran.said.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|err| panic!("{words}: {err}: {}", ran.said))
+}
+
+fn passed(report: &serde_json::Value, of_answer: bool) -> Vec<String> {
+    let hops = report["hops"].as_array().unwrap();
+    let of_it = hops.iter().filter(|hop| hop["is_answer"] == of_answer && !hop["us"].is_null());
+    of_it
+        .map(|hop| {
+            format!("{} {}", hop["container"].as_str().unwrap(), hop["ifname"].as_str().unwrap_or("-"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_probe_is_seen_at_each_hop_of_a_router_and_of_a_bridge_with_its_time() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    for dest in ["198.18.2.2", "fd18:2::2"] {
+        let report = traced(&mut lab, &format!("netns:a {dest}"));
+        assert_eq!(report["verdict"], "works", "{report}");
+        assert!(report["evidence"].as_array().unwrap().contains(&"bpf".into()), "{report}");
+        assert_eq!(passed(&report, false), ["netns:a eth0", "host va", "host vb", "netns:b eth0"]);
+        assert_eq!(passed(&report, true), ["netns:b eth0", "host vb", "host va", "netns:a eth0"]);
+        let times: Vec<u64> =
+            report["hops"].as_array().unwrap().iter().filter_map(|hop| hop["us"].as_u64()).collect();
+        assert!(times.len() == 8 && times.is_sorted(), "{times:?}");
+    }
+    let report = traced(&mut lab, "netns:c 198.18.3.3");
+    assert_eq!(report["verdict"], "works", "{report}");
+    let passed = passed(&report, false);
+    for hop in ["netns:c eth0", "host vc", "host vd", "netns:d eth0"] {
+        assert!(passed.contains(&hop.to_owned()), "{hop}: {passed:?}");
+    }
+}
+
+#[test]
+fn every_level_alone_says_what_it_is_and_what_it_does_not_see() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    lab.set_up("iptables -A FORWARD -p icmp -d 198.18.2.2 -m comment --comment 'policy 42' -j DROP").unwrap();
+    for (level, evidence) in
+        [("bpf", vec!["bpf", "netfilter", "state"]), ("perf", vec!["perf", "netfilter", "state"])]
+    {
+        let report = traced(&mut lab, &format!("--evidence {level} netns:a 198.18.2.2"));
+        assert_eq!(
+            (&report["verdict"], &report["cause"]),
+            (&"lost".into(), &"filter-drop".into()),
+            "{report}"
+        );
+        assert_eq!(report["evidence"], serde_json::json!(evidence));
+        assert_eq!(report["hop"]["hook"], "forward");
+        assert!(report["rule"].as_str().unwrap().contains("policy 42"), "{report}");
+        assert_eq!(report["not_seen"].as_array().unwrap().is_empty(), level == "bpf", "{report}");
+    }
+    let report = traced(&mut lab, "--evidence state netns:a 198.18.2.2");
+    assert_eq!(report["evidence"], serde_json::json!(["state"]));
+    assert_eq!(report["cause"], "filter-drop", "{report}");
+    assert!(!report["not_seen"].as_array().unwrap().is_empty(), "{report}");
+}
+
+#[test]
+fn after_a_sigkill_in_the_middle_nothing_is_left() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    // The probe is dropped without a word, so the tool waits for its answer.
+    lab.set_up("iptables -A INPUT -p icmp -j ACCEPT; ip netns exec b iptables -A INPUT -p icmp -j DROP")
+        .unwrap();
+    let count = counts_programs();
+    let ran = lab.run(&format!(
+        "netns-trace --evidence bpf netns:a 198.18.2.2 & traced=$!
+        for try in $(seq 200); do ip netns exec b nft list tables | grep -q netns-trace && break; sleep 0.01; done
+        nft list tables | grep -c netns-trace; ip netns exec b nft list tables | grep -c netns-trace
+        programs=$(sed -n 's/^prog_id:[^0-9]*//p' /proc/$traced/fdinfo/* | sort -u); {count}
+        kill -KILL $traced; wait $traced; echo killed by $(($? - 128))
+        {{ nft list tables; ip netns exec b nft list tables; ip netns exec a nft list tables; }} | grep -c netns-trace
+        {count}"
+    ));
+    let lines: Vec<&str> = ran.said.lines().filter(|line| !line.contains("Killed")).collect();
+    assert_eq!(lines, ["1", "1", "3", "killed by 9", "0", "0"], "{}", ran.said);
+}
+
+#[test]
+fn a_rule_of_a_bridge_and_a_rule_of_ip6tables_are_named() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    lab.set_up("ip6tables -A FORWARD -p icmpv6 --icmpv6-type echo-request -d fd18:2::2 -j DROP").unwrap();
+    let report = traced(&mut lab, "netns:a fd18:2::2");
+    assert_eq!(report["cause"], "filter-drop", "{report}");
+    assert!(report["fix"][0].as_str().unwrap().starts_with("ip6tables -D FORWARD "), "{report}");
+    lab.set_up("nft 'add table bridge q; add chain bridge q f { type filter hook forward priority 0; }'")
+        .unwrap();
+    lab.set_up("nft add rule bridge q f ip protocol icmp counter drop").unwrap();
+    let report = traced(&mut lab, "netns:c 198.18.3.3");
+    assert_eq!(report["cause"], "filter-drop", "{report}");
+    let fix = report["fix"][0].as_str().unwrap().to_owned();
+    assert!(fix.starts_with("nft delete rule bridge q f handle "), "{report}");
+    assert_eq!(lab.paste(&fix).status, 0);
+    assert_eq!(traced(&mut lab, "netns:c 198.18.3.3")["verdict"], "works");
+}
