@@ -125,3 +125,34 @@ fn of_a_docker_that_is_stopped_the_containers_come_from_disk_after_one_time_limi
     }
     spare.signal("CONT");
 }
+
+#[test]
+fn a_container_whose_name_server_ended_with_dockerd_is_told_until_dockerd_is_back() {
+    let mut spare = need!(SpareDocker::start());
+    spare.docker(&["network", "create", "own"]).ok();
+    let run =
+        ["run", "--detach", "--network", "own", "--name", "web", support::world::IMAGE, "sleep", "infinity"];
+    spare.docker(&run).ok();
+    let found = |spare: &SpareDocker| {
+        let ran = spare.tool("netns-ls").args([PATIENT, "-q", "--why", "--json"]).run();
+        let map = ran.json();
+        json::is_valid(&map);
+        let found = map["findings"].as_array().unwrap().clone();
+        // The world beside it is another test's.
+        found.into_iter().filter(|one| one["what"] == "dns-missing").collect::<Vec<_>>()
+    };
+    assert_eq!(found(&spare), Vec::<serde_json::Value>::new());
+    spare.kill_daemon();
+    let missing = found(&spare);
+    assert_eq!(missing.len(), 1, "{missing:#?}");
+    assert!(
+        missing[0]["text"].as_str().unwrap().starts_with("web: /etc/resolv.conf names 127.0.0.11"),
+        "{missing:#?}"
+    );
+    assert_eq!(missing[0]["advice"], "dockerd does not answer: start it");
+    spare.start_daemon();
+    let gone = support::until::until_some(std::time::Duration::from_secs(10), || {
+        found(&spare).is_empty().then_some(())
+    });
+    assert!(gone.is_some(), "{:#?}", found(&spare));
+}

@@ -113,6 +113,93 @@ const OF_LEFTOVERS: &[Fault] = &[
     },
 ];
 
+/// A server at 198.18.1.2:80 in `a` with a queue of one, which accepts what comes; then `between`; and so many connections to it from
+/// `b`, which are held.
+fn connected(between: &str, count: u32) -> String {
+    format!(
+        "ip netns exec a python3 -c 'import socket
+s = socket.create_server((\"198.18.1.2\", 80), backlog=1)
+held = []
+while True: held.append(s.accept())' &
+         server=$!; sleep 0.5; {between}
+         ip netns exec b python3 -c 'import socket, time
+held = []
+for at in range({count}):
+    one = socket.socket(); one.setblocking(False); one.connect_ex((\"198.18.1.2\", 80)); held.append(one); time.sleep(0.02)
+time.sleep(600)' &
+         sleep 1.5"
+    )
+}
+
+#[test]
+fn what_is_full_is_named_with_the_fix_that_makes_it_go() {
+    need!(support::skip::program("python3", "python3"));
+    need!(support::skip::program("sysctl", "procps"));
+    let stopped = connected("kill -STOP $server", 6);
+    // Twenty local ports, of which 19 are in use.
+    let few = "ip netns exec b sh -c 'echo 40000 40019 >/proc/sys/net/ipv4/ip_local_port_range'";
+    let used = format!("{few}; {}", connected("", 19));
+    for (word, seed) in [("backlog-full", stopped), ("local-ports-full", used)] {
+        let scene = need!(Scene::routed());
+        // What runs on would hold the pipe of the script.
+        scene.shell(&format!("exec >/dev/null 2>&1; {seed}"));
+        let (found, status) = scene.why();
+        assert_eq!((words(&found), status), (vec![word], Some(1)), "{found:#?}");
+        let fixes = found[0]["fix"].as_array().unwrap();
+        assert!(!fixes.is_empty(), "{found:#?}");
+        fixes.iter().for_each(|fix| drop(scene.shell(fix.as_str().unwrap())));
+        let gone = until_some(Duration::from_secs(10), || scene.why().0.is_empty().then_some(()));
+        assert!(gone.is_some(), "{word}, after {fixes:?}: {:#?}", scene.why());
+    }
+}
+
+/// Published ports at whose end nobody waits: for these a program has to do something, and the advice says what.
+#[test]
+fn published_ports_without_a_listener_are_named_and_what_the_advice_says_makes_them_go() {
+    need!(support::skip::program("python3", "python3"));
+    let listen = |at: &str| {
+        format!(
+            "(ip netns exec a python3 -c 'import socket, time; s = socket.create_server((\"{at}\", 80)); time.sleep(600)' &) >/dev/null 2>&1
+             sleep 0.5"
+        )
+    };
+    let publish = "iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 198.18.1.2:80
+                   iptables -t nat -A OUTPUT -p tcp --dport 8080 -j DNAT --to-destination 198.18.1.2:80";
+    // `a` has a program, or it is kept for later and nobody is missing.
+    let program = "(ip netns exec a sleep 600 &) >/dev/null 2>&1";
+    for (word, seed, remedy) in [
+        ("nobody-listens", String::new(), listen("0.0.0.0")),
+        ("listens-on-loopback-only", listen("127.0.0.1"), listen("198.18.1.2")),
+        (
+            "listens-elsewhere",
+            format!("ip -n a address add 198.18.1.66/24 dev eth0; {}", listen("198.18.1.66")),
+            listen("198.18.1.2"),
+        ),
+    ] {
+        let scene = need!(Scene::routed());
+        scene.shell(&format!("{program}; {seed}"));
+        let (found, status) = scene.why();
+        assert_eq!((words(&found), status), (vec![], Some(0)), "before {word}: {found:#?}");
+        scene.shell(publish);
+        let (found, status) = scene.why();
+        assert_eq!((words(&found), status), (vec![word], Some(1)), "{found:#?}");
+        let advice = found[0]["advice"].as_str().unwrap_or_else(|| panic!("no advice: {found:#?}"));
+        assert!(advice.contains("listen on 0.0.0.0:80"), "{advice}");
+        scene.shell(&remedy);
+        let (found, status) = scene.why();
+        assert_eq!((words(&found), status), (vec![], Some(0)), "{word}, after {remedy}: {found:#?}");
+    }
+    // A rule that leads to nobody any more has a command.
+    let scene = need!(Scene::routed());
+    let state = scene.shell(STATE);
+    scene.shell("iptables -t nat -A PREROUTING -p tcp --dport 8081 -j DNAT --to-destination 198.18.1.99:80");
+    let (found, _) = scene.why();
+    assert_eq!(words(&found), ["published-to-nobody"], "{found:#?}");
+    found[0]["fix"].as_array().unwrap().iter().for_each(|fix| drop(scene.shell(fix.as_str().unwrap())));
+    assert_eq!(scene.why().0, Vec::<serde_json::Value>::new());
+    assert_eq!(scene.shell(STATE), state);
+}
+
 /// The finding is the only one and has a fix, which makes it go.
 fn each_is_named_and_fixed(faults: &[Fault]) {
     for fault in faults {
