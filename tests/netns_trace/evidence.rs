@@ -87,9 +87,14 @@ fn after_a_sigkill_in_the_middle_nothing_is_left() {
     lab.set_up("iptables -A INPUT -p icmp -j ACCEPT; ip netns exec b iptables -A INPUT -p icmp -j DROP")
         .unwrap();
     let count = counts_programs();
+    // It is stopped as soon as its tables are seen; on a busy machine it can have ended before, and another one is started.
     let ran = lab.run(&format!(
-        "netns-trace --evidence bpf netns:a 198.18.2.2 & traced=$!
-        for try in $(seq 200); do ip netns exec b nft list tables | grep -q netns-trace && break; sleep 0.01; done
+        "for attempt in 1 2 3 4 5; do
+            netns-trace --evidence bpf netns:a 198.18.2.2 >/dev/null & traced=$!
+            until ip netns exec b nft list tables | grep -q netns-trace; do [ -d /proc/$traced ] || break; done
+            kill -STOP $traced 2>/dev/null && ip netns exec b nft list tables | grep -q netns-trace-$traced && break
+            kill -CONT $traced 2>/dev/null; wait $traced
+        done
         nft list tables | grep -c netns-trace; ip netns exec b nft list tables | grep -c netns-trace
         programs=$(sed -n 's/^prog_id:[^0-9]*//p' /proc/$traced/fdinfo/* | sort -u); {count}
         kill -KILL $traced; wait $traced; echo killed by $(($? - 128))

@@ -259,8 +259,9 @@ fn the_rule_that_drops_is_named_with_the_command_that_deletes_it() {
         assert_eq!(drops.len(), 1, "{followed:?}");
         assert_eq!((drops[0].chain.as_str(), drops[0].hook), ("DOCKER-USER", Some(HopHook::Forward)));
         let words = rule_words(drops[0], networks.of("host"), &networks.home).unwrap();
-        assert_eq!((words.program.as_str(), words.table.as_str(), words.number), ("iptables", "filter", 2));
-        let delete = words.delete.unwrap();
+        assert_eq!((words.program.as_str(), words.table.as_str()), ("iptables", "filter"));
+        assert_eq!(words.rule.unwrap().0, 2);
+        let delete = words.undo.unwrap();
         assert_eq!(
             delete,
             "iptables -D DOCKER-USER -d 198.18.2.2/32 -p icmp -m comment --comment 'a;$(b)' -j DROP"
@@ -285,12 +286,11 @@ fn rules_of_nft_of_a_policy_and_of_another_network_are_named_too() {
         assert_eq!((followed.answer, dropped.len()), (None, 1), "{followed:?}");
         assert_eq!(dropped[0].hook, Some(HopHook::Input));
         let words = rule_words(dropped[0], networks.of("b"), &networks.home).unwrap();
-        assert_eq!((words.table.as_str(), words.number), ("inet q", 1));
-        assert!(
-            words.text.contains("icmpv6 type echo-request") && words.text.ends_with("\"no\""),
-            "{words:?}"
-        );
-        let delete = words.delete.unwrap();
+        assert_eq!(words.table, "inet q");
+        let (number, text) = words.rule.unwrap();
+        assert_eq!(number, 1);
+        assert!(text.contains("icmpv6 type echo-request") && text.ends_with("\"no\""), "{text:?}");
+        let delete = words.undo.unwrap();
         assert!(delete.starts_with("nft delete rule inet q c handle "), "{delete:?}");
         assert_eq!(rule_words(dropped[0], networks.of("a"), &networks.home), None);
         networks.inside("b", || {
@@ -301,6 +301,16 @@ fn rules_of_nft_of_a_policy_and_of_another_network_are_named_too() {
         let dropped = drops(&followed.events);
         assert_eq!((followed.answer, dropped.len()), (None, 1), "{followed:?}");
         assert_eq!((dropped[0].handle, dropped[0].hook), (None, Some(HopHook::Input)));
+        let words = rule_words(dropped[0], networks.of("b"), &networks.home).unwrap();
+        networks.inside("b", || {
+            assert!(Command::new("sh").args(["-c", &words.undo.unwrap()]).status().unwrap().success());
+        });
+        let followed = networks.follow("a", ProbeProtocol::Echo, V4[0], None);
+        assert!(matches!(followed.answer, Some(ProbeAnswer::Reply(_))), "{followed:?}");
+        run("iptables", "-P FORWARD DROP");
+        let followed = networks.follow("a", ProbeProtocol::Echo, V4[0], None);
+        let words = rule_words(drops(&followed.events)[0], networks.of("host"), &networks.home).unwrap();
+        assert_eq!(words.undo.unwrap(), "iptables -P FORWARD ACCEPT");
     });
 }
 

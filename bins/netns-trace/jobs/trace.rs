@@ -36,8 +36,8 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
     let rule = deciding_drop(&followed.events).and_then(|(inode, decision)| {
         let netns = state.netns(inode).ok()?;
         let words = rule_words(decision, &netns.namespace, &home)?;
-        let delete = state.inside(inode, words.delete.clone());
-        Some((words, delete))
+        let undo = state.inside(inode, words.undo.clone());
+        Some((words, undo))
     });
     let places = SeenPlaces {
         who: &|inode| state.who(inode),

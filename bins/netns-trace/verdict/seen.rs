@@ -142,32 +142,30 @@ fn explained_by_filter(
     place.hook = decision.hook;
     report.hop = Some(place);
     let is_refused = report.verdict == TraceVerdict::Refused;
-    let (table, chain) = (one_line(&decision.table), one_line(&decision.chain));
-    match rule {
-        Some((words, delete)) => {
-            let rejects = is_refused || words.text.contains("REJECT") || words.text.contains(" reject");
-            report.cause = Some(if rejects { Cause::FilterReject } else { Cause::FilterDrop });
-            let text = one_line(&words.text);
-            report.text = format!(
-                "{} {} {}, rule {}: {text}",
-                words.program,
-                one_line(&words.table),
-                one_line(&words.chain),
-                words.number
-            );
-            report.rule = Some(words.text);
-            report.fix = delete.into_iter().collect();
-        }
-        None if decision.handle.is_none() => {
-            report.cause = Some(Cause::FilterPolicy);
-            report.text = format!("{} {table} {chain}: its policy is drop", decision.family.word());
+    let is_policy = decision.handle.is_none();
+    report.cause = Some(if is_policy { Cause::FilterPolicy } else { Cause::FilterDrop });
+    let Some((words, undo)) = rule else {
+        let (table, chain) = (one_line(&decision.table), one_line(&decision.chain));
+        let what = if is_policy { "its policy is to drop" } else { "a rule that could not be read" };
+        report.text = format!("{} {table} {chain}: {what}", decision.family.word());
+        return true;
+    };
+    let begin = format!("{} {} {}", words.program, one_line(&words.table), one_line(&words.chain));
+    report.fix = undo.into_iter().collect();
+    report.text = match &words.rule {
+        Some((number, text)) => {
+            if is_refused || text.contains("REJECT") || text.contains(" reject") {
+                report.cause = Some(Cause::FilterReject);
+            }
+            let rest = text.strip_prefix(&format!("-A {} ", words.chain)).unwrap_or(text);
+            format!("{begin}, rule {number}: {}", one_line(rest))
         }
         None => {
-            report.cause = Some(Cause::FilterDrop);
-            report.text =
-                format!("{} {table} {chain}: a rule that could not be read", decision.family.word());
+            let hook = decision.hook.map_or(String::new(), |hook| format!(" at the {}", hook.word()));
+            format!("{begin}: its policy is to drop, and no rule accepts it{hook}")
         }
-    }
+    };
+    report.rule = words.rule.map(|(_, text)| text);
     true
 }
 
@@ -298,7 +296,7 @@ mod tests {
         };
         let lost = report(None, vec![event(SeenPacket::Request, 7, 5, TraceEventKind::Filtered(decision))]);
         assert_eq!((lost.verdict, lost.cause), (TraceVerdict::Lost, Some(Cause::FilterPolicy)));
-        assert_eq!(lost.text, "ip filter FORWARD: its policy is drop");
+        assert_eq!(lost.text, "ip filter FORWARD: its policy is to drop");
         let hop = lost.hop.unwrap();
         assert_eq!((hop.container.as_str(), hop.hook.map(|hook| hook.word())), ("n7", Some("forward hook")));
         assert_eq!(hop.ifname.as_deref(), Some("eth3"));
