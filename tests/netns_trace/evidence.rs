@@ -58,6 +58,16 @@ fn the_probe_is_seen_at_each_hop_of_a_router_and_of_a_bridge_with_its_time() {
 fn every_level_alone_says_what_it_is_and_what_it_does_not_see() {
     need!(observers());
     let mut lab = InsideLab::new();
+    for probe in ["198.18.2.2", "fd18:2::2"] {
+        let report = traced(&mut lab, &format!("--evidence perf netns:a {probe}"));
+        assert_eq!(report["verdict"], "works", "{report}");
+        assert_eq!(
+            passed(&report, false),
+            ["netns:a eth0", "host va", "host vb", "netns:b eth0"],
+            "{report}"
+        );
+        assert_eq!(passed(&report, true), ["netns:b eth0", "host vb", "host va", "netns:a eth0"], "{report}");
+    }
     lab.set_up("iptables -A FORWARD -p icmp -d 198.18.2.2 -m comment --comment 'policy 42' -j DROP").unwrap();
     for (level, evidence) in
         [("bpf", vec!["bpf", "netfilter", "state"]), ("perf", vec!["perf", "netfilter", "state"])]
@@ -83,20 +93,25 @@ fn every_level_alone_says_what_it_is_and_what_it_does_not_see() {
 fn after_a_sigkill_in_the_middle_nothing_is_left() {
     need!(observers());
     let mut lab = InsideLab::new();
-    // The probe is dropped without a word, so the tool waits for its answer.
-    lab.set_up("iptables -A INPUT -p icmp -j ACCEPT; ip netns exec b iptables -A INPUT -p icmp -j DROP")
-        .unwrap();
+    // The probe is not answered, and not dropped, so the tool waits as long as it does at most.
+    lab.set_up(
+        "iptables -A INPUT -p icmp -j ACCEPT; ip netns exec b iptables -A INPUT -p icmp -j ACCEPT
+        ip netns exec b sysctl -qw net.ipv4.icmp_echo_ignore_all=1",
+    )
+    .unwrap();
     let count = counts_programs();
     // It is stopped as soon as its tables are seen; on a busy machine it can have ended before, and another one is started.
     let ran = lab.run(&format!(
-        "for attempt in 1 2 3 4 5; do
+        "for attempt in $(seq 20); do
             netns-trace --evidence bpf netns:a 198.18.2.2 >/dev/null & traced=$!
             until ip netns exec b nft list tables | grep -q netns-trace; do [ -d /proc/$traced ] || break; done
-            kill -STOP $traced 2>/dev/null && ip netns exec b nft list tables | grep -q netns-trace-$traced && break
+            kill -STOP $traced 2>/dev/null
+            programs=$(sed -n 's/^prog_id:[^0-9]*//p' /proc/$traced/fdinfo/* 2>/dev/null | sort -u)
+            [ $(echo $programs | wc -w) = 3 ] && nft list tables | grep -q netns-trace-$traced && break
             kill -CONT $traced 2>/dev/null; wait $traced
         done
         nft list tables | grep -c netns-trace; ip netns exec b nft list tables | grep -c netns-trace
-        programs=$(sed -n 's/^prog_id:[^0-9]*//p' /proc/$traced/fdinfo/* | sort -u); {count}
+        {count}
         kill -KILL $traced; wait $traced; echo killed by $(($? - 128))
         {{ nft list tables; ip netns exec b nft list tables; ip netns exec a nft list tables; }} | grep -c netns-trace
         {count}"

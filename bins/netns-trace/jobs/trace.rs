@@ -9,7 +9,7 @@ use crate::follow::follow;
 use crate::report::print;
 use crate::request::TraceRequest;
 use crate::state::HostState;
-use crate::verdict::{SeenPlaces, deciding_drop, judged};
+use crate::verdict::{SeenPlaces, deciding_drop, judged, place_by_names};
 use crate::walk::walk;
 
 /// Resolves, walks, sends, and prints what became of the packet.
@@ -32,7 +32,8 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
     let visited: Vec<_> = inodes.into_iter().filter_map(|inode| state.netns(inode).ok()).collect();
     let way: Vec<_> = visited.iter().map(|netns| (netns.name.clone(), &netns.namespace)).collect();
     let from = state.netns(resolved.from)?;
-    let followed = follow(&resolved.probe, &from.namespace, &way, &home, request.evidence)?;
+    let mut followed = follow(&resolved.probe, &from.namespace, &way, &home, request.evidence)?;
+    place_by_names(&mut followed.events, &walk.hops);
     let rule = deciding_drop(&followed.events).and_then(|(inode, decision)| {
         let netns = state.netns(inode).ok()?;
         let words = rule_words(decision, &netns.namespace, &home)?;

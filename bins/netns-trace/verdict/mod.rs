@@ -1,7 +1,9 @@
 //! Joins what the walk knows, what was seen of the probe, and whether the answer came. Pure.
 
+mod placed;
 mod seen;
 
+pub use placed::place_by_names;
 pub use seen::{SeenPlaces, deciding_drop, judged};
 
 use crate::model::{EvidenceLevel, TraceReport, TraceVerdict, TraceWalk};

@@ -34,10 +34,12 @@ impl SeenPlaces<'_> {
 }
 
 /// The rule or policy that dropped the probe or its answer, and in which namespace: the last one, for a SYN that got no answer is
-/// sent again.
+/// sent again. That an error about it was dropped says why it was not told, not why it was lost.
 pub fn deciding_drop(events: &[TraceEvent]) -> Option<(u64, &FilterDecision)> {
     events.iter().rev().find_map(|event| match (&event.kind, event.netns) {
-        (TraceEventKind::Filtered(decision), Some(netns)) if decision.outcome == FilterOutcome::Drop => {
+        (TraceEventKind::Filtered(decision), Some(netns))
+            if decision.outcome == FilterOutcome::Drop && event.packet != SeenPacket::Error =>
+        {
             Some((netns, decision))
         }
         _ => None,
