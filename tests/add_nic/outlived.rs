@@ -3,9 +3,9 @@
 
 use std::process::Stdio;
 
-use crate::firewall::Site;
+use crate::firewall::{KINDS, Site, does_not_reach};
 use crate::publish::{SERVER, fetch, fetch_from, serve};
-use crate::{add_nic, everything, lab, plug};
+use crate::{add_nic, everything, lab, plug, reaches_from};
 use support::container::{Container, Options};
 use support::fake_docker;
 use support::fake_engine::{Answer, FakeEngine, Script};
@@ -69,6 +69,127 @@ fn a_published_port_is_void_once_its_link_is_gone() {
         site.lab.shell("nft list table inet netns-toolbox").run().fails_with(1);
         assert!(has_link(&site.lab, &end));
     }
+}
+
+/// A bridge on the host, with an address, and whose ports' packets are given to iptables where the kernel can.
+const BRIDGE: &str = "ip link add br1 up type bridge; ip address add 10.1.0.1/24 dev br1; ip address add fd00:1::1/64 dev br1 nodad
+    ! [ -d /proc/sys/net/bridge ] || echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables";
+
+/// A container of somebody else's on that bridge.
+fn stranger(site: &Site) -> Container {
+    let stranger = container(&site.lab, "stranger");
+    let pid = stranger.pid;
+    site.lab.shell(&format!("ip link add s0 up master br1 type veth peer name eth0 netns {pid}")).run().ok();
+    for words in
+        ["address add 10.1.0.9/24 dev eth0", "address add fd00:1::9/64 dev eth0 nodad", "link set eth0 up"]
+    {
+        stranger.ip(words);
+    }
+    stranger.ip("route add default via 10.1.0.1");
+    stranger.ip("-6 route add default via fd00:1::1");
+    // The outside knows a way back, so that only a filter keeps an answer from it.
+    site.outside.ip("route replace 10.1.0.0/24 via 203.0.113.1");
+    site.outside.ip("-6 route replace fd00:1::/64 via fd00:203::1");
+    stranger
+}
+
+/// The accept rules in iptables' chains stay until the next call, and must let nobody else through.
+#[test]
+fn what_iptables_let_through_is_void_once_the_link_is_gone() {
+    for kind in KINDS {
+        let mut site = need!(Site::new());
+        site.dockers_rules(kind);
+        site.lab.shell(BRIDGE).run().ok();
+        let words = "10.1.0.2/24 fd00:1::2/64 --bridge br1 --gateway 10.1.0.1 --gateway fd00:1::1 --nat=all --forward --publish 8080:80";
+        plug(&site.lab, &site.web, words).ok();
+        reaches_from(&site.lab, &site.web, "203.0.113.9");
+        reaches_from(&site.lab, &site.web, "fd00:203::9");
+        let stranger = stranger(&site);
+        // The whole network is let out, as long as the NIC is there.
+        reaches_from(&site.lab, &stranger, "203.0.113.9");
+        let end = format!("pid{}-eth0", site.web.pid);
+        site.web.stop();
+        until("the host's end is gone", || !has_link(&site.lab, &end));
+        let rules = format!("iptables-{kind} -S DOCKER-USER; ip6tables-{kind} -S DOCKER-USER");
+        let left = site
+            .lab
+            .shell(&rules)
+            .run()
+            .ok()
+            .stdout_has("-s 10.1.0.0/24 -i br1")
+            .stdout_has("-s fd00:1::/64 -i br1")
+            .stdout;
+        does_not_reach(&site.lab, &stranger, "203.0.113.9");
+        does_not_reach(&site.lab, &stranger, "fd00:203::9");
+        assert_eq!(site.lab.shell(&rules).run().ok().stdout, left, "nobody may have removed them");
+        add_nic(&site.lab, &["--check"]).fails_with(1).stdout_has("removed what was left of it: ");
+        let rules = site.lab.shell(&rules).run().ok().stdout;
+        assert!(!rules.contains("netns-toolbox"), "{rules}");
+    }
+}
+
+#[test]
+fn a_bridge_that_somebody_made_anew_inherits_no_accept_rule() {
+    for kind in KINDS {
+        let site = need!(Site::new());
+        site.dockers_rules(kind);
+        site.lab.shell(BRIDGE).run().ok();
+        let words = "10.1.0.2/24 --bridge br1 --gateway 10.1.0.1 --nat=all --forward --host-name web0";
+        plug(&site.lab, &site.web, words).ok();
+        reaches_from(&site.lab, &site.web, "203.0.113.9");
+        add_nic(&site.lab, &["--check"]).ok();
+        // The NIC is still there, on no bridge: its rules are, too.
+        site.lab.shell(&format!("ip link del br1; {BRIDGE}")).run().ok();
+        let one = stranger(&site);
+        let other = container(&site.lab, "other");
+        site.lab
+            .shell(&format!("ip link add o0 up master br1 type veth peer name eth0 netns {}", other.pid))
+            .run()
+            .ok();
+        other.ip("address add 10.1.0.8/24 dev eth0");
+        other.ip("link set eth0 up");
+        reaches_from(&site.lab, &one, "10.1.0.1");
+        does_not_reach(&site.lab, &one, "203.0.113.9");
+        if site.lab.path("/proc/sys/net/bridge").exists() {
+            does_not_reach(&site.lab, &one, "10.1.0.8");
+        }
+        // It is said, and can be had for the new bridge.
+        site.lab.shell("ip link set web0 master br1").run().ok();
+        let said = "its firewall rules are void: br1 was deleted, and is another interface now";
+        add_nic(&site.lab, &["--check"]).fails_with(1).stdout_has(said);
+        does_not_reach(&site.lab, &site.web, "203.0.113.9");
+        add_nic(&site.lab, &["--repair", &site.web.pid.to_string()]).ok();
+        add_nic(&site.lab, &["--check"]).ok().stdout_is("");
+        reaches_from(&site.lab, &site.web, "203.0.113.9");
+        site.remove();
+        let left = site.lab.shell(&format!("iptables-{kind} -S; nft list tables")).run().ok().stdout;
+        assert!(!left.contains("netns-toolbox"), "{left}");
+    }
+}
+
+#[test]
+fn the_mark_ends_where_iptables_ends() {
+    let site = need!(Site::new());
+    site.dockers_rules("nft");
+    // What another program would see of it before, and after.
+    let seen = "nft -f - <<'E'
+        table inet theirs {
+            chain before { type filter hook forward priority -2; meta mark & 0x1000 != 0 counter; }
+            chain after { type filter hook forward priority 2; meta mark & 0x1000 != 0 counter; }
+            chain out { type filter hook postrouting priority 300; meta mark & 0x1000 != 0 counter; }
+            chain others { type filter hook prerouting priority -150; icmp type echo-request meta mark set 0x7 counter; }
+            chain kept { type filter hook postrouting priority 300; icmp type echo-request meta mark 0x7 counter; }
+        }\nE";
+    site.lab.shell(seen).run().ok();
+    plug(&site.lab, &site.web, "10.1.0.2/24 --gateway 10.1.0.1 --nat=all").ok();
+    reaches_from(&site.lab, &site.web, "203.0.113.9");
+    let counters = site.lab.shell("nft list table inet theirs").run().ok().stdout;
+    let packets = |chain: &str| {
+        let rest = counters.split_once(&format!("chain {chain} ")).unwrap().1;
+        rest.split_once("counter packets ").unwrap().1.split(' ').next().unwrap() != "0"
+    };
+    assert!(!packets("before") && !packets("after") && !packets("out"), "{counters}");
+    assert!(packets("others") && packets("kept"), "{counters}");
 }
 
 /// As a network manager does. IPv6 differs: the link's addresses are deleted too.

@@ -62,9 +62,9 @@ fn chains_of_our_table() -> Result<Vec<String>, FilterError> {
     Ok(chains.into_iter().filter(|chain| chain.table == TABLE).map(|chain| chain.name).collect())
 }
 
-/// Adds a NIC's rules, all or none.
+/// Adds a NIC's rules, all or none, in the place of those that are left of them.
 pub fn add_rules(rules: &NicRules) -> Result<(), FilterError> {
-    nft(&[], &rules.adding())
+    exchange_rules(rules, rules)
 }
 
 /// Deletes those of a NIC's rules that exist, and adds others: all of it or nothing, and no packet meets neither.
@@ -78,7 +78,7 @@ pub fn exchange_rules(from: &NicRules, to: &NicRules) -> Result<(), FilterError>
 
 /// Has nft and the kernel check them, and adds nothing.
 fn rehearse_rules(rules: &NicRules) -> Result<(), FilterError> {
-    nft(&["-c"], &format!("{}; {}", add_our_table(), rules.adding()))
+    nft(&["-c"], &format!("{}; {}", add_our_table(), rules.on_loopback().adding()))
 }
 
 /// The chains of other programs that have rules, and the tables of the old kind, in words.

@@ -99,7 +99,7 @@ fn differs(step: &PlanStep, snapshot: &Snapshot) -> Option<String> {
         PlanStep::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.netns)),
         PlanStep::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
         PlanStep::AddAnchor(anchor) => rules::anchor_is_gone(anchor, &snapshot.host),
-        PlanStep::AddRules(rules) => rules::differ(rules, &snapshot.filters),
+        PlanStep::AddRules(rules) => rules::differ(rules, &snapshot.filters, &snapshot.host),
         PlanStep::AddAccept(accept) => rules::accept_differs(accept, &snapshot.filters),
         // For people, or seen by what it is for.
         PlanStep::SetAlias { .. }

@@ -1,13 +1,14 @@
 //! Missing firewall rules: a program that reloads its own rules may flush all others.
 
 use common::netlink::ANYCAST;
+use common::target::IfName;
 
 use crate::model::change::{LOCAL, LinkAnchor, PlanStep};
 use crate::model::filter::{AcceptRule, FilterState, NicRules};
 use crate::model::record::NicRecord;
 use crate::model::snapshot::NetnsState;
 
-pub(super) fn differ(rules: &NicRules, filters: &FilterState) -> Option<String> {
+pub(super) fn differ(rules: &NicRules, filters: &FilterState, host: &NetnsState) -> Option<String> {
     let comment = rules.comment();
     let of = |chain: &str| {
         let is_ours = |rule: &&common::netlink::ChainRule| {
@@ -15,9 +16,21 @@ pub(super) fn differ(rules: &NicRules, filters: &FilterState) -> Option<String> 
         };
         filters.rules.iter().filter(is_ours).count()
     };
+    let is_stale = |chain: &str, name: &IfName| {
+        let now = host.link(name.as_str()).map(|link| link.index);
+        let of_it = filters.rules.iter().filter(|rule| rule.chain == chain);
+        of_it.flat_map(|rule| &rule.links).any(|index| Some(*index) != now)
+    };
     let gone =
         rules.chains().into_iter().find(|(chain, count)| !filters.has_chain(chain) || of(chain) < *count);
-    gone.map(|(chain, _)| format!("rules of {chain} in the nftables table netns-toolbox are gone"))
+    if let Some((chain, _)) = gone {
+        return Some(format!("rules of {chain} in the nftables table netns-toolbox are gone"));
+    }
+    let chains: Vec<String> = rules.chains().into_iter().map(|(chain, _)| chain).collect();
+    let stale = chains
+        .iter()
+        .find_map(|chain| rules.indexed_links(chain).into_iter().find(|name| is_stale(chain, name)));
+    stale.map(|name| format!("its firewall rules are void: {name} was deleted, and is another interface now"))
 }
 
 /// An IPv6 route is deleted when the link is set down. An IPv4 route stays, unless somebody deletes it.

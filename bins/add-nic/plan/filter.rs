@@ -9,7 +9,7 @@ use common::target::IfName;
 use super::addressing::allow_ipv6;
 use super::filter_point::{FilterPoint, filter_point, refuse_odd};
 use super::uplinks::needed_uplinks;
-use super::{refuse, sysctl};
+use super::{marks, refuse, sysctl};
 use crate::model::change::{AnchorAddresses, LinkAnchor, PlanStep, Undo};
 use crate::model::filter::{
     AcceptRule, AddressEnd, AllowedTraffic, FilterRule, Hook, NatScope, NicRules, PortClient, PublishedPort,
@@ -29,7 +29,7 @@ const FROM_A_ROUTER: u8 = 9;
 pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     let wanted = &input.wanted.firewall;
     let shared = shared_accepts(nic, input);
-    if wanted.is_empty() {
+    if wanted.is_empty() && shared.is_empty() {
         return Ok(shared);
     }
     let filter_point = filter_point(nic, input)?;
@@ -39,18 +39,16 @@ pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, 
     let mut steps = filter_point.settings()?;
     steps.extend(filter_point.hairpin());
     let anchors = AnchorAddresses::of(input.random.id);
-    let rules = NicRules {
-        id: input.id(),
-        nic: filter_point.words(),
-        rules: filter_point.rules(&uplinks),
-        anchors: Some(anchors),
-    };
+    let accepts = filter_point.accepts(&uplinks)?;
+    let mut rules = filter_point.rules(&uplinks);
+    rules.extend(marks::rules(accepts.iter().chain(shared.iter().filter_map(accepted))));
+    let rules = NicRules { id: input.id(), nic: filter_point.words(), rules, anchors: Some(anchors) };
     if !rules.rules.is_empty() {
         steps.extend(filter_point.anchors(&rules, anchors)?);
         steps.push((PlanStep::AddTable, Undo::WhenUnused(PlanStep::DelTable)));
         steps.push((PlanStep::AddRules(rules.clone()), Undo::By(PlanStep::DelRules(rules))));
     }
-    for accept in filter_point.accepts(&uplinks)? {
+    for accept in accepts {
         let undo = PlanStep::DelAccept(accept.clone());
         let undo = if accept.what.shared_on().is_some() { Undo::WhenUnused(undo) } else { Undo::By(undo) };
         steps.push((PlanStep::AddAccept(accept), undo));
@@ -61,6 +59,14 @@ pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, 
         }
     }
     Ok(steps)
+}
+
+/// The rule that a step adds to a chain of iptables, if it does.
+fn accepted((step, _): &(PlanStep, Undo)) -> Option<&AcceptRule> {
+    match step {
+        PlanStep::AddAccept(accept) => Some(accept),
+        _ => None,
+    }
 }
 
 /// The rules that other NICs of ours on the same bridge have for all of them: they are this one's too, and go with the last.
@@ -263,6 +269,7 @@ impl FilterPoint<'_> {
     /// A rule in each chain that could drop what is asked for.
     fn accepts(&self, uplinks: &[Vec<IfName>; 2]) -> Result<Vec<AcceptRule>, Failure> {
         let mut accepts = Vec::new();
+        let mark = marks::bit(self.input);
         for table in &self.input.snapshot.filters.tables {
             let passing = self.passing(table.six, &uplinks[usize::from(table.six)]);
             if passing.is_empty() {
@@ -286,6 +293,7 @@ impl FilterPoint<'_> {
                 id: what.shared_on().map_or_else(|| self.input.id(), ToString::to_string),
                 number: if what.shared_on().is_some() { 0 } else { number },
                 what,
+                mark,
             }));
         }
         Ok(accepts)

@@ -71,12 +71,21 @@ fn nat_forwards_masquerades_and_passes_what_would_drop() {
             "ip route add anycast 244.20.21.22 dev nginx-eth1 table local scope host",
             "nft add table inet netns-toolbox",
             "nft 'add chain inet netns-toolbox nic-ID-postrouting { type nat hook postrouting priority 100; policy accept; }; \
+             add chain inet netns-toolbox nic-ID-mark { type filter hook forward priority -1; policy accept; }; \
+             add chain inet netns-toolbox nic-ID-unmark { type filter hook forward priority 1; policy accept; }; \
              add rule inet netns-toolbox nic-ID-postrouting oifname != \"nginx-eth1\" ip saddr 10.1.0.0/24 \
              ip daddr != 10.1.0.0/24 ip daddr != 224.0.0.0/4 \
              ip saddr set 244.20.21.22 fib saddr type anycast masquerade; \
-             add rule inet netns-toolbox nic-ID-postrouting ip saddr 244.20.21.22 ip saddr set ct original ip saddr'",
-            "iptables-nft -w 5 -I DOCKER-USER -s 10.1.0.0/24 -i nginx-eth1 ! -o nginx-eth1 -m comment --comment netns-toolbox:ID:0 -j ACCEPT",
-            "iptables-nft -w 5 -I DOCKER-USER -d 10.1.0.0/24 ! -i nginx-eth1 -o nginx-eth1 -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment netns-toolbox:ID:1 -j ACCEPT",
+             add rule inet netns-toolbox nic-ID-mark iif \"nginx-eth1\" ct state new ip saddr 10.1.0.0/24 \
+             ip saddr set 244.20.21.22 fib saddr type anycast meta mark set meta mark | 0x1000; \
+             add rule inet netns-toolbox nic-ID-mark iif \"nginx-eth1\" ct state established,related meta mark set meta mark | 0x1000; \
+             add rule inet netns-toolbox nic-ID-unmark iif \"nginx-eth1\" meta mark set meta mark & 0xffffefff; \
+             add rule inet netns-toolbox nic-ID-mark oif \"nginx-eth1\" ct state established,related meta mark set meta mark | 0x1000; \
+             add rule inet netns-toolbox nic-ID-unmark oif \"nginx-eth1\" meta mark set meta mark & 0xffffefff; \
+             add rule inet netns-toolbox nic-ID-postrouting ip saddr 244.20.21.22 ip saddr set ct original ip saddr; \
+             add rule inet netns-toolbox nic-ID-mark ip saddr 244.20.21.22 ip saddr set ct original ip saddr'",
+            "iptables-nft -w 5 -I DOCKER-USER -s 10.1.0.0/24 -i nginx-eth1 ! -o nginx-eth1 -m mark --mark 0x1000/0x1000 -m comment --comment netns-toolbox:ID:0 -j ACCEPT",
+            "iptables-nft -w 5 -I DOCKER-USER -d 10.1.0.0/24 ! -i nginx-eth1 -o nginx-eth1 -m conntrack --ctstate RELATED,ESTABLISHED -m mark --mark 0x1000/0x1000 -m comment --comment netns-toolbox:ID:1 -j ACCEPT",
         ]
     );
     let six = about_filters(&nat("fd00:1::2/64"), &snapshot);
@@ -86,6 +95,33 @@ fn nat_forwards_masquerades_and_passes_what_would_drop() {
                 ip6 saddr set 100::1314:1516:1718 fib saddr type anycast masquerade";
     assert!(six[3].contains(rule), "{six:?}");
     assert_eq!(six.len(), 4);
+}
+
+#[test]
+fn what_lets_a_bridge_through_is_marked_by_each_nic_that_needs_it() {
+    let mut wanted = wanted(&["10.1.0.2/24"]);
+    wanted.other_end =
+        WantedEnd::Bridge(WantedBridge { name: "br1".parse().unwrap(), create: true, vlan: None });
+    let plain = wanted.clone();
+    wanted.firewall.forward = true;
+    let drops = |marks: &str| host(&[(IptablesKind::Legacy, &format!("-P FORWARD DROP{marks}"))]);
+    let first = plan(&wanted, &drops(""), &[]).unwrap();
+    let marks =
+        "add rule inet netns-toolbox nic-ID-mark iif \"br1\" oif \"br1\" meta mark set meta mark | 0x1000";
+    assert!(about_filters(&wanted, &drops("")).join("\n").contains(marks));
+    // Another bit where this one is used, and none where a rule wants the mark to be exactly one value.
+    let other =
+        about_filters(&wanted, &drops("\n-A FORWARD -m mark --mark 0x1000/0x1000 -j ACCEPT")).join("\n");
+    assert!(other.contains("| 0x80") && other.contains("--mark 0x80/0x80"), "{other}");
+    let none = about_filters(&wanted, &drops("\n-A FORWARD -m mark --mark 0x1 -j ACCEPT")).join("\n");
+    assert!(!none.contains("mark"), "{none}");
+    // The NIC that comes second has the mark in chains of its own: the first may go.
+    let first = record(wanted.clone(), first);
+    let mut second = plain;
+    second.addresses = vec!["10.1.0.3/24".parse().unwrap()];
+    second.name = Some("eth7".parse().unwrap());
+    let second = commands(&plan(&second, &drops(""), std::slice::from_ref(&first)).unwrap()).join("\n");
+    assert!(second.contains(marks.replace("ID", "131415161718").as_str()), "{second}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod filter_point;
 #[cfg(test)]
 mod filter_tests;
 pub mod input;
+mod marks;
 mod names;
 mod phys;
 mod refuse;

@@ -8,6 +8,7 @@
 //! linux/rtnetlink.h, and <https://docs.kernel.org/userspace-api/netlink/intro.html>.
 
 mod address;
+mod chain_rule;
 mod connected;
 mod conntrack;
 mod error;
@@ -36,6 +37,7 @@ mod traffic;
 mod wire;
 
 pub use address::{Address, AddressAttributes, NewAddress};
+pub use chain_rule::ChainRule;
 pub use connected::busiest_destination;
 pub use conntrack::{FlowTuple, TrackedFlow};
 pub use error::NetlinkError;
@@ -50,7 +52,7 @@ pub use link::{
 pub use listener::{AbstractListener, abstract_listeners, owner_of_abstract};
 pub use listening::{ListeningSocket, SocketKinds, listening, listening_sockets};
 pub use neighbour::Neighbour;
-pub use netfilter::{Chain, ChainRule, Netfilter, TableFamily};
+pub use netfilter::{Chain, Netfilter, TableFamily};
 pub use nft_data::NftVerdict;
 pub use nft_rule::{NftCompare, NftExpression, NftRegister, NftRule, XtPart};
 pub use nft_set::NftElement;

@@ -1,5 +1,4 @@
-//! What nf_tables has in one network namespace: its chains, and the comments of its rules. linux/netfilter/nf_tables.h,
-//! linux/netfilter/nfnetlink.h. It is only looked at here: rules are changed by the programs that own them.
+//! What nf_tables has in one network namespace: its chains. linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink.h. It is only looked at here: rules are changed by the programs that own them.
 
 use std::io;
 
@@ -26,10 +25,6 @@ pub(super) const NFTA_HOOK_HOOKNUM: u16 = 1;
 pub(super) const NFTA_HOOK_PRIORITY: u16 = 2;
 pub(super) const NFTA_RULE_TABLE: u16 = 1;
 pub(super) const NFTA_RULE_CHAIN: u16 = 2;
-const NFTA_RULE_USERDATA: u16 = 7;
-/// libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT, a C string behind a byte for its kind and one for its length.
-const COMMENT: u8 = 0;
-
 /// linux/netfilter.h: NF_INET_FORWARD.
 const FORWARD: u32 = 2;
 /// linux/netfilter.h: NF_DROP.
@@ -105,19 +100,6 @@ pub struct Chain {
     pub uses: u32,
 }
 
-/// A rule, as far as its comment tells whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainRule {
-    /// Its table's family.
-    pub family: TableFamily,
-    /// Its table.
-    pub table: String,
-    /// Its chain.
-    pub chain: String,
-    /// Its comment.
-    pub comment: Option<String>,
-}
-
 /// A socket to the netfilter of the network namespace that the thread was in when it was opened. It takes CAP_NET_ADMIN
 /// there to ask anything.
 #[derive(Debug)]
@@ -148,18 +130,6 @@ impl Netfilter {
     /// As [`Socket::links`].
     pub fn chains(&mut self) -> Result<Option<Vec<Chain>>, NetlinkError> {
         or_lacking(self.0.dump(|flags| request("chains", NFT_MSG_GETCHAIN, flags), chain))
-    }
-
-    /// All rules of all tables of that name.
-    ///
-    /// # Errors
-    /// As [`Socket::links`].
-    pub fn rules(&mut self, table: &str) -> Result<Vec<ChainRule>, NetlinkError> {
-        // Kernels that do not know the filter give all of them.
-        let asked = |flags| request("rules", NFT_MSG_GETRULE, flags).with_text(NFTA_RULE_TABLE, table);
-        let mut rules = self.0.dump(asked, rule)?;
-        rules.retain(|rule| rule.table == table);
-        Ok(rules)
     }
 }
 
@@ -217,20 +187,6 @@ fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
     Ok(chain)
 }
 
-fn rule(payload: &[u8]) -> Result<ChainRule, Malformed> {
-    let mut rule =
-        ChainRule { family: family(payload)?, table: String::new(), chain: String::new(), comment: None };
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
-        match attribute? {
-            (NFTA_RULE_TABLE, name) => rule.table = text(name),
-            (NFTA_RULE_CHAIN, name) => rule.chain = text(name),
-            (NFTA_RULE_USERDATA, data) => rule.comment = comment(data),
-            _ => {}
-        }
-    }
-    Ok(rule)
-}
-
 /// The hook, and the priority there.
 fn hook_number(hook: &[u8]) -> Result<(Option<u32>, i32), Malformed> {
     let (mut number, mut priority) = (None, 0);
@@ -242,17 +198,6 @@ fn hook_number(hook: &[u8]) -> Result<(Option<u32>, i32), Malformed> {
         }
     }
     Ok((number, priority))
-}
-
-fn comment(mut data: &[u8]) -> Option<String> {
-    while let [kind, length, rest @ ..] = data {
-        let (value, next) = rest.split_at_checked(usize::from(*length))?;
-        if *kind == COMMENT {
-            return Some(text(value));
-        }
-        data = next;
-    }
-    None
 }
 
 pub(super) fn family(payload: &[u8]) -> Result<TableFamily, Malformed> {
@@ -309,15 +254,6 @@ mod tests {
         assert_eq!((read.uses, read.kind.as_deref(), read.priority), (7, Some("filter"), -100));
         for length in 0..message.len() - 16 {
             let _ = chain(&message[16..16 + length]);
-            let _ = rule(&message[16..16 + length]);
         }
-    }
-
-    #[test]
-    fn a_comment_is_found_behind_whatever_else_is_noted() {
-        assert_eq!(comment(&[3, 1, 9, 0, 3, b'a', b'b', 0]).as_deref(), Some("ab"));
-        assert_eq!(comment(&[0, 9, b'a']), None);
-        assert_eq!(comment(&[1]), None);
-        assert_eq!(comment(&[]), None);
     }
 }

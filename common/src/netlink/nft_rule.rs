@@ -201,17 +201,21 @@ fn rule(payload: &[u8]) -> Result<NftRule, Malformed> {
             (NFTA_RULE_HANDLE, handle) => {
                 rule.handle = handle.try_into().map(u64::from_be_bytes).map_err(|_| Malformed::Short)?;
             }
-            (NFTA_RULE_EXPRESSIONS, list) => {
-                for element in attributes(list) {
-                    if let (NFTA_LIST_ELEM, one) = element? {
-                        rule.expressions.push(expression(one)?);
-                    }
-                }
-            }
+            (NFTA_RULE_EXPRESSIONS, list) => rule.expressions = expressions(list)?,
             _ => {}
         }
     }
     Ok(rule)
+}
+
+pub(super) fn expressions(list: &[u8]) -> Result<Vec<NftExpression>, Malformed> {
+    let mut expressions = Vec::new();
+    for element in attributes(list) {
+        if let (NFTA_LIST_ELEM, one) = element? {
+            expressions.push(expression(one)?);
+        }
+    }
+    Ok(expressions)
 }
 
 fn expression(bytes: &[u8]) -> Result<NftExpression, Malformed> {

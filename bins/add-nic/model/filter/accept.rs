@@ -7,6 +7,7 @@ use common::cidr::Cidr;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
+use super::mark::MarkBit;
 use super::publish::Protocol;
 
 /// One such rule, which comes before all others of its chain.
@@ -19,6 +20,9 @@ pub struct AcceptRule {
     pub id: String,
     pub number: usize,
     pub what: AllowedTraffic,
+    /// Only with this bit, which our own rules set; `None` where there is no nft, or no free bit, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<MarkBit>,
 }
 
 /// What is let through.
@@ -57,6 +61,9 @@ impl AcceptRule {
         let mut words: Vec<String> = WAIT.iter().map(|&word| word.to_owned()).collect();
         words.extend([order.to_owned(), self.chain.clone()]);
         words.extend(self.what.words());
+        if let Some(bit) = self.mark {
+            words.extend(["-m", "mark", "--mark", &bit.matched()].map(str::to_owned));
+        }
         words.extend(["-m", "comment", "--comment", &self.comment(), "-j", "ACCEPT"].map(str::to_owned));
         words
     }
@@ -78,6 +85,17 @@ impl AllowedTraffic {
         match self {
             AllowedTraffic::Across { bridge } => Some(bridge),
             _ => None,
+        }
+    }
+
+    /// The link that all of it passes.
+    pub fn link(&self) -> &IfName {
+        match self {
+            AllowedTraffic::Across { bridge: link }
+            | AllowedTraffic::Out { link, .. }
+            | AllowedTraffic::Back { link, .. }
+            | AllowedTraffic::Published { link, .. }
+            | AllowedTraffic::Answers { link, .. } => link,
         }
     }
 

@@ -3,6 +3,7 @@
 mod accept;
 mod listener;
 mod listing;
+mod mark;
 mod publish;
 mod rules;
 mod state;
@@ -12,8 +13,9 @@ mod wanted;
 pub use accept::{AcceptRule, AllowedTraffic};
 pub use listener::Listener;
 pub use listing::{FORWARD, IptablesListing};
+pub use mark::{LinkPassage, LinkSide, MarkBit};
 pub use publish::{Protocol, PublishedPort};
-pub use rules::{FAMILY, FilterRule, Hook, NicRules, PortClient, TABLE};
+pub use rules::{FAMILY, FilterRule, Hook, MarkedFlows, NicRules, PortClient, TABLE};
 pub use state::{FilterQuery, FilterState, IptablesKind, IptablesTable, ListingError};
 pub use term::AddressEnd;
 pub use wanted::{NatScope, WantedRules};

@@ -9,6 +9,7 @@ use common::cidr::Cidr;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
+use super::mark::{LinkPassage, LinkSide, MarkBit};
 use super::publish::{Protocol, PublishedPort};
 use super::term::{AddressEnd, RuleTerm};
 use crate::model::change::AnchorAddresses;
@@ -48,6 +49,23 @@ pub enum FilterRule {
     Answerable { to: Ipv4Addr, port: u16, protocol: Protocol, from: PortClient },
     /// With route_localnet, the container could connect to services on 127.0.0.1, and send packets from 127.0.0.1.
     GuardLoopback { link: IfName, end: AddressEnd },
+    /// Packets that pass these links get the mark that the chains of iptables let through.
+    Mark { at: Vec<LinkPassage>, flows: MarkedFlows, bit: MarkBit },
+    /// They lose it again.
+    Unmark { at: LinkPassage, bit: MarkBit },
+}
+
+/// The flows whose packets are marked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MarkedFlows {
+    All,
+    /// Those that were let through before.
+    Known,
+    /// New ones from this network, while the NIC is there.
+    NewFrom(Cidr),
+    /// New ones to this address that a published port led there, while the NIC is there.
+    NewForwardedTo(Ipv4Addr),
 }
 
 /// Where in the kernel a rule is asked.
@@ -60,6 +78,10 @@ pub enum Hook {
     /// For connections that the host itself makes.
     Output,
     Postrouting,
+    /// Right before the chains of iptables that filter what is forwarded.
+    Mark,
+    /// Right after them.
+    Unmark,
 }
 
 /// The clients of a published port whose source address is replaced.
@@ -80,13 +102,15 @@ impl Hook {
             Hook::Prerouting => "prerouting",
             Hook::Output => "output",
             Hook::Postrouting => "postrouting",
+            Hook::Mark => "mark",
+            Hook::Unmark => "unmark",
         }
     }
 
-    /// Which address of a packet its rules of NAT replace.
+    /// Which address of a packet its rules replace.
     fn rewritten_end(self) -> AddressEnd {
         match self {
-            Hook::Postrouting => AddressEnd::Source,
+            Hook::Postrouting | Hook::Mark | Hook::Unmark => AddressEnd::Source,
             Hook::Raw | Hook::Prerouting | Hook::Output => AddressEnd::Destination,
         }
     }
@@ -99,6 +123,8 @@ impl Hook {
             Hook::Prerouting => ("nat", "prerouting", -100),
             Hook::Output => ("nat", "output", -100),
             Hook::Postrouting => ("nat", "postrouting", 100),
+            Hook::Mark => ("filter", "forward", -1),
+            Hook::Unmark => ("filter", "forward", 1),
         }
     }
 }
@@ -132,6 +158,26 @@ impl NicRules {
     /// The comment of each rule.
     pub fn comment(&self) -> String {
         format!("{} {}", self.id, self.nic)
+    }
+
+    /// The links that rules know by their index: with the names of those that are there now.
+    pub fn indexed_links(&self, chain: &str) -> Vec<&IfName> {
+        let of_it = self.rules.iter().filter(|rule| self.chain(rule.hook()) == chain);
+        of_it.flat_map(FilterRule::passages).map(|passage| &passage.link).collect()
+    }
+
+    /// The same, with a link that every host has in the place of those that are not there yet.
+    pub fn on_loopback(&self) -> NicRules {
+        let mut rules = self.clone();
+        let Ok(lo) = "lo".parse::<IfName>() else { return rules };
+        for rule in &mut rules.rules {
+            match rule {
+                FilterRule::Mark { at, .. } => at.iter_mut().for_each(|passage| passage.link = lo.clone()),
+                FilterRule::Unmark { at, .. } => at.link = lo.clone(),
+                _ => {}
+            }
+        }
+        rules
     }
 
     /// What adds them, all or none.
@@ -186,15 +232,30 @@ impl FilterRule {
             FilterRule::Masquerade { .. } | FilterRule::Answerable { .. } => Hook::Postrouting,
             FilterRule::Forward { hook, .. } => *hook,
             FilterRule::GuardLoopback { .. } => Hook::Raw,
+            FilterRule::Mark { .. } => Hook::Mark,
+            FilterRule::Unmark { .. } => Hook::Unmark,
         }
     }
 
-    /// The family of the address that it looks up its link by; `None` for a rule that is no NAT.
+    /// Where it knows a link by its index.
+    fn passages(&self) -> &[LinkPassage] {
+        match self {
+            FilterRule::Mark { at, .. } => at,
+            FilterRule::Unmark { at, .. } => std::slice::from_ref(at),
+            _ => &[],
+        }
+    }
+
+    /// The family of the address that it looks up its link by; `None` for a rule that does not.
     fn anchored_family(&self) -> Option<bool> {
         match self {
             FilterRule::Masquerade { network, .. } => Some(network.address().is_ipv6()),
             FilterRule::Forward { .. } | FilterRule::Answerable { .. } => Some(false),
-            FilterRule::GuardLoopback { .. } => None,
+            FilterRule::Mark { flows: MarkedFlows::NewFrom(network), .. } => {
+                Some(network.address().is_ipv6())
+            }
+            FilterRule::Mark { flows: MarkedFlows::NewForwardedTo(_), .. } => Some(false),
+            FilterRule::GuardLoopback { .. } | FilterRule::Mark { .. } | FilterRule::Unmark { .. } => None,
         }
     }
 
@@ -255,6 +316,35 @@ impl FilterRule {
             FilterRule::GuardLoopback { link, end } => {
                 vec![through("iifname", true, link), RuleTerm::Loopback(*end), RuleTerm::Drop]
             }
+            FilterRule::Mark { at, flows, bit } => {
+                let mut terms: Vec<RuleTerm> = at.iter().map(LinkPassage::term).collect();
+                match flows {
+                    MarkedFlows::All => {}
+                    MarkedFlows::Known => terms.push(RuleTerm::Known),
+                    MarkedFlows::NewFrom(network) => {
+                        terms.push(RuleTerm::New);
+                        terms.push(RuleTerm::Address { end: Source, is: true, network: *network });
+                    }
+                    MarkedFlows::NewForwardedTo(to) => {
+                        let network = Cidr::host((*to).into());
+                        terms.extend([RuleTerm::New, RuleTerm::Forwarded]);
+                        terms.push(RuleTerm::Address { end: Destination, is: true, network });
+                    }
+                }
+                terms.push(RuleTerm::SetBit(*bit));
+                terms
+            }
+            FilterRule::Unmark { at, bit } => vec![at.term(), RuleTerm::ClearBit(*bit)],
         }
+    }
+}
+
+impl LinkPassage {
+    fn term(&self) -> RuleTerm {
+        let key = match self.side {
+            LinkSide::In => "iif",
+            LinkSide::Out => "oif",
+        };
+        RuleTerm::Link { key, is: true, name: self.link.clone() }
     }
 }

@@ -6,6 +6,7 @@ use common::cidr::Cidr;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
+use super::mark::MarkBit;
 use super::publish::Protocol;
 
 /// Whether a packet comes from an address, or goes to it.
@@ -27,7 +28,8 @@ impl AddressEnd {
 
 /// One term of a rule.
 pub enum RuleTerm {
-    /// `key` is `oifname` or `iifname`: through which link it goes, or came.
+    /// `key` is `oifname` or `iifname`: through which link it goes, or came; or `oif` or `iif`, for which nft takes the index of the
+    /// link that has the name now.
     Link {
         key: &'static str,
         is: bool,
@@ -63,6 +65,12 @@ pub enum RuleTerm {
     },
     Masquerade,
     ForwardTo(Ipv4Addr, u16),
+    /// The first packets of a flow, until one is answered.
+    New,
+    /// Packets of a flow that was let through, and errors about it.
+    Known,
+    SetBit(MarkBit),
+    ClearBit(MarkBit),
     Drop,
 }
 
@@ -98,6 +106,10 @@ impl RuleTerm {
             }
             RuleTerm::Masquerade => "masquerade".to_owned(),
             RuleTerm::ForwardTo(to, port) => format!("dnat ip to {to}:{port}"),
+            RuleTerm::New => "ct state new".to_owned(),
+            RuleTerm::Known => "ct state established,related".to_owned(),
+            RuleTerm::SetBit(MarkBit(bit)) => format!("meta mark set meta mark | {bit:#x}"),
+            RuleTerm::ClearBit(MarkBit(bit)) => format!("meta mark set meta mark & {:#x}", !bit),
             RuleTerm::Drop => "drop".to_owned(),
         }
     }
