@@ -8,7 +8,7 @@ use support::fake_engine::FakeEngine;
 use support::lab::Lab;
 use support::run::{Ran, Run};
 use support::skip::need;
-use support::tools;
+use support::tools::{self, PATIENT};
 
 const NEITHER: &str = "nsenter-rs: the program sees the host's files and network: -n enters the container's network, -a all its namespaces\n";
 
@@ -17,7 +17,7 @@ fn engine(lab: &Lab, containers: &[&Container]) -> FakeEngine {
 }
 
 fn enter(lab: &Lab, words: &[&str]) -> Ran {
-    lab.tool("nsenter-rs").args(words).run()
+    lab.tool("nsenter-rs").arg(PATIENT).args(words).run()
 }
 
 /// What a shell makes of a hint, with our own binary.
@@ -49,13 +49,13 @@ fn a_container_without_a_namespace_is_an_error_with_the_commands_that_were_meant
     by_a_shell(&lab, net).run().ok().stdout_is(&format!("{host} 'ran'\n"));
     by_a_shell(&lab, all).run().ok().stdout_is("web 'ran'\n");
     // Without a PROGRAM it would be a shell of the host, and with --explain nothing that could be entered.
-    enter(&lab, &["-t", "web"])
-        .fails_with(1)
-        .stderr_has("hint: nsenter-rs -t web -n (shell of the host, in the network of the container");
+    enter(&lab, &["-t", "web"]).fails_with(1).stderr_has(&format!(
+        "hint: nsenter-rs '{PATIENT}' -t web -n (shell of the host, in the network of the container"
+    ));
     enter(&lab, &["-t", "web", "--explain", "true"]).fails_with(1).stdout_is("");
     // For a namespace without a process there is one thing to enter.
     let ran = enter(&lab, &["-t", "netns:web", "ip", "a"]);
-    ran.stderr_has("hint: nsenter-rs -t netns:web -n ip a\n");
+    ran.stderr_has(&format!("hint: nsenter-rs '{PATIENT}' -t netns:web -n ip a\n"));
 }
 
 #[test]
