@@ -21,6 +21,7 @@
 //! | [`probe`] | probes under way: the loop that sends, waits and listens, and what was sent |
 //! | [`view`] | a target's resolver, `/sys` and `/proc` for a program of the host |
 //! | [`firewall`] | the chains and rules of a namespace's packet filters, as their programs write them |
+//! | [`dns`] | names as a container resolves them, by its files and its name servers |
 //! | [`engine`] | the container engines, a file each: [`Engine`](engine::Engine) |
 //! | [`events`] | waits until containers may have changed |
 //! | [`netns`] | the names in `/run/netns`, as `ip netns` has them, and our records of them |
@@ -37,6 +38,7 @@ pub mod cidr;
 pub mod cli;
 #[forbid(unsafe_code)]
 pub mod diagnose;
+pub mod dns;
 #[forbid(unsafe_code)]
 pub mod each;
 #[forbid(unsafe_code)]

@@ -147,6 +147,7 @@ const HOUSES: [House; 8] = [
             &["process"],
             &["netlink", "program"],
             &["packet", "view", "firewall"],
+            &["dns"],
             &["probe"],
             &["engine"],
             &["events", "netns"],

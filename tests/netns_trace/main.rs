@@ -7,9 +7,11 @@
 mod bad_input;
 mod evidence;
 mod evidence_level;
+mod explain;
 mod fault_walk;
 mod faults;
 mod inside_lab;
+mod manual;
 mod pairs;
 mod rows;
 mod score;

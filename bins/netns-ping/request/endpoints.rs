@@ -1,9 +1,9 @@
 //! From which container, and to what.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use common::cli::FindSession;
+use common::dns::Families;
 use common::target::{Dest, Target};
 
 /// From where probes go, and to what.
@@ -23,18 +23,4 @@ pub struct ProbeEndpoints {
     pub deadline: Option<Duration>,
     /// How to find containers.
     pub find: FindSession,
-}
-
-/// Which kinds of addresses are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Families {
-    pub v4: bool,
-    pub v6: bool,
-}
-
-impl Families {
-    /// Whether this address is of one of them.
-    pub fn has(self, address: IpAddr) -> bool {
-        if address.is_ipv4() { self.v4 } else { self.v6 }
-    }
 }

@@ -10,8 +10,9 @@ mod port;
 mod scan;
 
 pub use arp::{ArpMode, ArpRequest, AskConfig};
+pub use common::dns::Families;
 pub use echo::{EchoConfig, EchoRequest, ShowOptions};
-pub use endpoints::{Families, ProbeEndpoints};
+pub use endpoints::ProbeEndpoints;
 pub use job::Job;
 pub use matrix::MatrixRequest;
 pub use payload::{Payload, usual_payload};

@@ -2,15 +2,8 @@
 
 mod container;
 pub mod destination;
-mod dns;
-mod dns_at_once;
-mod dns_error;
-mod dns_message;
-mod dns_server;
-mod files;
 mod names;
 mod routes;
-mod tcp;
 mod unresolved;
 
 use std::net::IpAddr;
@@ -25,7 +18,7 @@ use crate::request::{Families, ProbeEndpoints};
 use crate::tool::TOOL;
 use container::OtherContainer;
 use destination::{AddressSource, Destination};
-use names::NameLookup;
+use names::DestNames;
 pub use routes::{ContainerRoutes, Origin};
 pub use unresolved::Unresolved;
 
@@ -44,7 +37,7 @@ pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved
     };
     let others: Vec<_> = endpoints.dests.iter().map(other).collect();
     let needs_names = endpoints.dests.iter().any(|dest| matches!(dest.host(), Some(DestHost::Name(_))));
-    let names = needs_names.then(|| NameLookup::read(inside, endpoints.find.verbose));
+    let names = needs_names.then(|| DestNames::read(inside, endpoints.find.verbose));
     inside.settle()?;
     let net = ContainerRoutes::take(inside, endpoints)?;
     let resolver = DestResolver { names, net: &net, inside, endpoints };
@@ -54,7 +47,7 @@ pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved
 
 /// All that it takes to find what a DEST means.
 struct DestResolver<'a> {
-    names: Option<Result<NameLookup, Failure>>,
+    names: Option<Result<DestNames, Failure>>,
     net: &'a ContainerRoutes,
     inside: &'a TargetNetns,
     endpoints: &'a ProbeEndpoints,

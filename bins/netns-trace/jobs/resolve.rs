@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 
 use common::cli::FindSession;
+use common::dns::{Families, NameLookup, NameNetwork, NameOrigin};
 use common::failure::{Failure, Status};
 use common::netlink::RouteLookup;
-use common::target::{Dest, DestHost, IfName, Target, Transport};
+use common::process::Process;
+use common::target::{Dest, DestHost, HostName, IfName, Target, Transport};
 
 use crate::model::{ProbeProtocol, TraceProbe};
 use crate::request::TraceRequest;
@@ -45,8 +47,12 @@ pub fn resolve(
 ) -> Result<ResolvedTrace, Failure> {
     let found = find.find(TOOL, &request.target)?;
     let name = found.container.as_ref().map_or_else(|| request.target.to_string(), |it| it.name.clone());
-    let from = found.into_netns()?.identity().inode;
-    let to = destination(request, find, state, from)?;
+    let (process, netns) = found.into_both()?;
+    let from = netns.identity().inode;
+    let to = match request.dest.host() {
+        Some(DestHost::Name(host)) => named(request, host, process.as_ref(), state, from)?,
+        _ => destination(request, find, state, from)?,
+    };
     let route = state.netns(from)?.route_out(to.address, request.from, None, to.scope);
     is_single(&name, to.address, route.as_ref().ok())?;
     has_source(request.from, &name, state, from)?;
@@ -87,7 +93,7 @@ fn destination(
         }
         Some(DestHost::Gateway) => gateway(request, state, from)?,
         Some(DestHost::Container(target)) => of_container(request, target, find, state, from)?,
-        _ => return Err(Failure::failed(word, "is a name, and names are not resolved yet: use an address")),
+        Some(DestHost::Name(_)) | None => return Err(Failure::failed(word, "means no single host")),
     };
     let is_wanted = request.families[usize::from(found.address.is_ipv6())];
     let family = if found.address.is_ipv6() { "an IPv6" } else { "an IPv4" };
@@ -96,6 +102,47 @@ fn destination(
         return Err(Failure::failed(found.address, what));
     }
     Ok(found)
+}
+
+/// The address of a name, as the container resolves it: the first one that has a route.
+fn named(
+    request: &TraceRequest,
+    host: &HostName,
+    process: Option<&Process>,
+    state: &HostState,
+    from: u64,
+) -> Result<FoundDest, Failure> {
+    let link = match &request.target {
+        Target::NamedNetns(link) => Some(link.clone()),
+        Target::Container { engine: None, name, .. } => name.as_str().parse().ok(),
+        _ => None,
+    };
+    let names = NameLookup::read(NameOrigin { process, link: link.as_ref() })?;
+    let [v4, v6] = request.families;
+    let network = TargetNetwork { state, from };
+    let found = names.addresses(host, Families { v4, v6 }, &network, None)?;
+    let visited = state.netns(from)?;
+    let has_route = |address: &&IpAddr| visited.route_out(**address, request.from, None, None).is_ok();
+    let address = found.addresses.iter().find(has_route).or(found.addresses.first());
+    let address = *address.ok_or_else(|| Failure::failed(host, "has no address"))?;
+    Ok(FoundDest { address, scope: None, netns: None })
+}
+
+/// The container's network, for the questions to its name servers.
+struct TargetNetwork<'a> {
+    state: &'a HostState,
+    from: u64,
+}
+
+impl NameNetwork for TargetNetwork<'_> {
+    fn inside<T>(&self, what: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.state.enter(self.from, what)?
+    }
+
+    fn index_of(&self, name: &str) -> u32 {
+        let links = self.state.map.netns(self.from).map(|netns| netns.links.as_slice()).unwrap_or_default();
+        links.iter().find(|link| link.link.name == name).map_or(0, |link| link.link.index)
+    }
 }
 
 fn index_of(state: &HostState, netns: u64, name: &IfName) -> Result<u32, Failure> {

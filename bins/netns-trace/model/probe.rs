@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use common::target::Transport;
-
 /// The packet that is followed, as the container sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceProbe {
@@ -40,15 +38,6 @@ impl ProbeProtocol {
         match self {
             ProbeProtocol::Echo => None,
             ProbeProtocol::Tcp(port) | ProbeProtocol::Udp(port) => Some(port),
-        }
-    }
-
-    /// TCP or UDP.
-    pub fn transport(self) -> Option<Transport> {
-        match self {
-            ProbeProtocol::Echo => None,
-            ProbeProtocol::Tcp(_) => Some(Transport::Tcp),
-            ProbeProtocol::Udp(_) => Some(Transport::Udp),
         }
     }
 }

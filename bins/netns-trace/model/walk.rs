@@ -1,10 +1,12 @@
 //! What following a packet through what is set up has found.
 
-use super::{TraceHop, TraceObstacle};
+use super::{ProbeProtocol, TraceHop, TraceObstacle};
 
 /// The way, as far as it could be followed.
 #[derive(Debug, Default)]
 pub struct TraceWalk {
+    /// What the packet is.
+    pub probe: Option<ProbeProtocol>,
     /// Where the packet comes by, and then its answer.
     pub hops: Vec<TraceHop>,
     /// What stops it, in the order of the way: the first one does so now, the others when that is mended.

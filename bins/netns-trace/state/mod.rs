@@ -75,6 +75,16 @@ impl HostState {
         Ok(state)
     }
 
+    /// Does `what` in a namespace.
+    ///
+    /// # Errors
+    /// When it may not be entered.
+    pub fn enter<T>(&self, inode: u64, what: impl FnOnce() -> T) -> Result<T, Failure> {
+        let visited = self.netns(inode)?;
+        let entered = self.home.inside(&visited.namespace, what);
+        entered.map_err(|errno| Failure::failed(self.who(inode), errno.desc()))
+    }
+
     /// A setting below `/proc/sys/net` of a namespace: `ipv4/ip_forward`.
     pub fn setting(&self, inode: u64, key: &str) -> Option<String> {
         self.netns(inode).ok()?.setting(&self.home, key)

@@ -1,10 +1,13 @@
 //! Joins what the walk knows, what was seen of the probe, and whether the answer came. Pure.
 
+mod join;
 mod placed;
 mod seen;
 
 pub use placed::place_by_names;
 pub use seen::{SeenPlaces, deciding_drop, judged};
+
+use common::output::one_line;
 
 use crate::model::{EvidenceLevel, TraceReport, TraceVerdict, TraceWalk};
 
@@ -23,6 +26,9 @@ pub fn expected(walk: TraceWalk) -> TraceReport {
         advice: None,
         hops: walk.hops,
     };
+    if let Some(out) = &walk.leaves_by {
+        report.text = format!("nothing found that stops it: it leaves this host by {}", one_line(out));
+    }
     if let Some(first) = walk.obstacles.into_iter().next() {
         report.verdict = first.verdict;
         report.cause = Some(first.cause);

@@ -10,11 +10,12 @@ use common::packet::IpFamily;
 use common::packet::icmp::{IcmpError, describe};
 use nix::errno::Errno;
 
+use super::join::SeenProgress;
 use crate::evidence::RuleWords;
 use crate::follow::FollowedProbe;
 use crate::model::{
-    EvidenceLevel, FilterDecision, FilterOutcome, HopPlace, SeenPacket, TraceEvent, TraceEventKind, TraceHop,
-    TraceReport, TraceVerdict, TraceWalk,
+    EvidenceLevel, FilterDecision, FilterOutcome, HopPlace, ProbeProtocol, SeenPacket, TraceEvent,
+    TraceEventKind, TraceHop, TraceObstacle, TraceReport, TraceVerdict, TraceWalk,
 };
 use crate::probe::ProbeAnswer;
 
@@ -71,29 +72,125 @@ pub fn judged(
     if report.hops.is_empty() {
         report.hops.clone_from(&walk.hops);
     }
-    (report.verdict, report.text) = outcome(followed);
+    let is_port = walk.probe != Some(ProbeProtocol::Echo);
+    (report.verdict, report.text) = outcome(followed, is_port);
     if report.verdict == TraceVerdict::Works {
+        // The kernel takes a connection for a program that is stopped; no answer of the program's will come.
+        let frozen = walk.obstacles.iter().find(|found| found.cause == Cause::Frozen);
+        if let Some(frozen) = frozen {
+            report.verdict = TraceVerdict::Lost;
+            take(&mut report, frozen);
+        }
         return report;
     }
-    if explained_by_filter(&mut report, followed, rule, places) {
+    let progress = SeenProgress::of(&walk.hops, &followed.events);
+    if explained_by_filter(&mut report, followed, rule, &progress, &walk, places) {
         return report;
     }
-    if let Some(first) = walk.obstacles.into_iter().next() {
-        report.cause = Some(first.cause);
-        report.text = first.text;
-        report.hop = Some(first.place);
-        report.rule = first.rule;
-        report.fix = first.fix;
-        report.advice = first.advice;
+    let is_given = matches!(walk.probe, Some(ProbeProtocol::Udp(_))) && is_delivered(&walk, followed);
+    let found = progress.obstacle(&walk).filter(|found| !is_given || found.cause == Cause::ReceiveBufferFull);
+    if let Some(found) = found {
+        take(&mut report, found);
         return report;
     }
-    report.not_seen.extend(walk.doubts);
-    explained_by_events(&mut report, followed, places);
+    if followed.sent == Err(Errno::EMSGSIZE) {
+        report.cause = Some(Cause::Mtu);
+        report.hop = walk.hops.first().map(|first| first.place.clone());
+        report.advice =
+            Some("its route, or what was learned of the path, has a smaller MTU: ip route get".to_owned());
+    }
+    report.not_seen.extend(walk.doubts.iter().cloned());
+    if followed.answer.is_none() && followed.sent.is_ok() {
+        unexplained(&mut report, followed, &progress, &walk, places, is_given);
+    }
     report
 }
 
+/// The obstacle is what stopped it.
+fn take(report: &mut TraceReport, found: &TraceObstacle) {
+    report.cause = Some(found.cause);
+    report.text.clone_from(&found.text);
+    report.hop = Some(found.place.clone());
+    report.rule.clone_from(&found.rule);
+    report.fix.clone_from(&found.fix);
+    report.advice.clone_from(&found.advice);
+    // The sender's own kernel, or an error that came back, knows better than what is set up.
+    if report.verdict == TraceVerdict::Lost && found.verdict == TraceVerdict::Unreachable && found.after == 0
+    {
+        report.verdict = TraceVerdict::Unreachable;
+    }
+}
+
+/// Whether a datagram came to the namespace that has the address, and was not dropped there.
+fn is_delivered(walk: &TraceWalk, followed: &FollowedProbe) -> bool {
+    let of_request = |event: &&TraceEvent| {
+        event.packet == SeenPacket::Request && event.netns.is_some() && event.netns == walk.delivered_to
+    };
+    let mut there = followed.events.iter().filter(of_request).peekable();
+    let has_come = there.peek().is_some();
+    let is_drop = |event: &TraceEvent| {
+        matches!(event.kind, TraceEventKind::Dropped { is_for_other: false, .. })
+            || matches!(&event.kind, TraceEventKind::Filtered(decision) if decision.outcome == FilterOutcome::Drop)
+    };
+    has_come && !there.any(is_drop)
+}
+
+/// Nothing that is set up explains the silence.
+fn unexplained(
+    report: &mut TraceReport,
+    followed: &FollowedProbe,
+    progress: &SeenProgress,
+    walk: &TraceWalk,
+    places: &SeenPlaces<'_>,
+    is_given: bool,
+) {
+    if is_given {
+        report.verdict = TraceVerdict::Delivered;
+        report.text = "it reached the socket, and no answer is due".to_owned();
+        return;
+    }
+    if let Some((reason, _)) = &progress.reason {
+        explained_by_events(report, followed, places);
+        let is_buffer = reason == "SOCKET_RCVBUFF";
+        report.cause = Some(if is_buffer { Cause::ReceiveBufferFull } else { Cause::Dropped });
+        report.advice = Some(match is_buffer {
+            true => "the program does not read: look at what it does".to_owned(),
+            false => "nothing that is set up explains it: look at what else is attached there".to_owned(),
+        });
+        return;
+    }
+    if let Some(out) = &walk.leaves_by {
+        report.verdict = TraceVerdict::LeftHost;
+        report.text =
+            format!("it left this host by {}, and nothing came back; nothing here stops it", one_line(out));
+        return;
+    }
+    if matches!(walk.probe, Some(ProbeProtocol::Udp(_))) {
+        report.verdict = TraceVerdict::CannotTell;
+        report.text = "no answer came, which of a datagram proves nothing".to_owned();
+        return;
+    }
+    let last = progress.passed.checked_sub(1).and_then(|at| walk.hops.get(at));
+    let (Some(last), Some(next)) = (last, walk.hops.get(progress.passed)) else {
+        explained_by_events(report, followed, places);
+        return;
+    };
+    report.cause = Some(Cause::Vanished);
+    report.hop = Some(last.place.clone());
+    report.text = format!(
+        "it was seen at {}, and not at {}, and nothing that is set up explains it",
+        shown(&last.place),
+        shown(&next.place)
+    );
+}
+
+fn shown(place: &HopPlace) -> String {
+    let ifname = place.ifname.as_deref().map(one_line).unwrap_or_default();
+    format!("{}: {ifname}", one_line(&place.container))
+}
+
 /// What came back, or why nothing was sent.
-fn outcome(followed: &FollowedProbe) -> (TraceVerdict, String) {
+fn outcome(followed: &FollowedProbe, is_port: bool) -> (TraceVerdict, String) {
     if let Err(errno) = followed.sent {
         let verdict = match errno {
             Errno::EPERM | Errno::EMSGSIZE | Errno::ENOBUFS => TraceVerdict::Lost,
@@ -106,7 +203,7 @@ fn outcome(followed: &FollowedProbe) -> (TraceVerdict, String) {
         Some(ProbeAnswer::Reset) => {
             (TraceVerdict::Refused, "a reset came back, in the name of the destination".to_owned())
         }
-        Some(ProbeAnswer::Error(error)) => (verdict_of(&error), said(&error)),
+        Some(ProbeAnswer::Error(error)) => (verdict_of(&error, is_port), said(&error)),
         Some(ProbeAnswer::Failed(errno)) => {
             (TraceVerdict::Unreachable, format!("the sender's own kernel gives up: {}", errno.desc()))
         }
@@ -114,12 +211,12 @@ fn outcome(followed: &FollowedProbe) -> (TraceVerdict, String) {
     }
 }
 
-/// RFC 792, RFC 1812, RFC 4443: a port, and what a filter says of itself, is refused.
-fn verdict_of(error: &IcmpError) -> TraceVerdict {
+/// RFC 792, RFC 1812, RFC 4443: a port is refused; nothing else is.
+fn verdict_of(error: &IcmpError, is_port: bool) -> TraceVerdict {
     let is_v6 = matches!(error.by, Some(IpAddr::V6(_)));
     match (is_v6, error.kind, error.code) {
         (_, _, _) if error.by.is_none() => TraceVerdict::Unreachable,
-        (false, 3, 3 | 9 | 10 | 13) | (true, 1, 1 | 4) => TraceVerdict::Refused,
+        (false, 3, 3) | (true, 1, 4) if is_port => TraceVerdict::Refused,
         (false, 3, 4) | (true, 2, _) => TraceVerdict::Lost,
         _ => TraceVerdict::Unreachable,
     }
@@ -137,16 +234,26 @@ fn explained_by_filter(
     report: &mut TraceReport,
     followed: &FollowedProbe,
     rule: Option<(RuleWords, Option<Hint>)>,
+    progress: &SeenProgress,
+    walk: &TraceWalk,
     places: &SeenPlaces<'_>,
 ) -> bool {
     let Some((netns, decision)) = deciding_drop(&followed.events) else { return false };
     let mut place = places.place(netns, decision.interfaces.0.or(decision.interfaces.1));
     place.hook = decision.hook;
+    let known = progress.filter_of(walk, netns);
+    place.hook = place.hook.or(known.and_then(|known| known.place.hook));
     report.hop = Some(place);
     let is_refused = report.verdict == TraceVerdict::Refused;
     let is_policy = decision.handle.is_none();
     report.cause = Some(if is_policy { Cause::FilterPolicy } else { Cause::FilterDrop });
     let Some((words, undo)) = rule else {
+        if let Some(known) = known {
+            let hop = report.hop.take();
+            take(report, known);
+            report.hop = hop;
+            return true;
+        }
         let (table, chain) = (one_line(&decision.table), one_line(&decision.chain));
         let what = if is_policy { "its policy is to drop" } else { "a rule that could not be read" };
         report.text = format!("{} {table} {chain}: {what}", decision.family.word());

@@ -90,7 +90,7 @@ impl<'a> Walker<'a> {
             dest,
             packet,
             tracked: Vec::new(),
-            walk: TraceWalk::default(),
+            walk: TraceWalk { probe: Some(probe.protocol), ..TraceWalk::default() },
             passed: Vec::new(),
         }
     }

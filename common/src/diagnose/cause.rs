@@ -121,6 +121,8 @@ causes! {
         MacvlanParent "macvlan-parent" "A host and the macvlan interfaces on one of its interfaces never exchange packets.",
         Ipv6Disabled "ipv6-disabled" "DEST is an IPv6 address, and IPv6 is disabled on the interface.",
         EchoIgnored "echo-ignored" "DEST is set to ignore pings.",
+        Dropped "dropped" "The kernel dropped it, and says why; nothing that is set up explains it.",
+        Vanished "vanished" "It was seen at one hop and not at the next, and nothing that is set up explains it.",
         ReceiveBufferFull "receive-buffer-full" "UDP reaches the socket, whose receive buffer is full: the program does not read.",
     }
 }

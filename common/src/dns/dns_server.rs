@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use simple_dns::TYPE;
 
+use super::Families;
 use super::dns_error::NoAnswer;
 use super::dns_message::{DnsAnswer, number, question, read};
 use super::tcp;
-use crate::request::Families;
 
 const PORT: u16 = 53;
 

@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use common::packet::wait_for;
+use crate::packet::wait_for;
 use simple_dns::TYPE;
 
+use super::Families;
 use super::dns_error::NoAnswer;
 use super::dns_message::{DnsAnswer, MOST_BYTES, number, question, read};
 use super::dns_server::{DnsServer, Reached, copy, kinds, not_asked};
 use super::files::ResolvConf;
-use crate::request::Families;
 
 /// How often SERVFAIL is answered with the same question at once, for each question, in the time of one attempt.
 const RETRIES: usize = 2;

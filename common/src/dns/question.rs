@@ -6,15 +6,15 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use common::view::CLibrary;
+use crate::view::CLibrary;
 use simple_dns::TYPE;
 
+use super::Families;
 use super::dns_at_once;
 use super::dns_error::{LookupError, NoAnswer};
 use super::dns_message::{DnsAnswer, MOST_BYTES, number, question, read, together};
 use super::dns_server::{DnsServer, Reached, copy, kinds, not_asked};
 use super::files::{ResolvConf, SearchName};
-use crate::request::Families;
 
 /// For one name that is asked for, all servers together. glibc gives two servers as long as they have by default (two times
 /// five seconds each), but a container's resolv.conf may ask for 450 seconds.

@@ -4,8 +4,8 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::failure::{Failure, Status};
-use common::view::CLibrary;
+use crate::failure::{Failure, Status};
+use crate::view::CLibrary;
 use nix::errno::Errno;
 use simple_dns::RCODE;
 

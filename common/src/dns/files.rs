@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use common::view::CLibrary;
+use crate::view::CLibrary;
 
 /// glibc and musl take no more servers and dots than these (resolv.h: MAXNS, RES_MAXNDOTS; musl's resolvconf.c).
 const MOST_SERVERS: usize = 3;

