@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod attached;
+mod churn;
 mod docker;
 mod faults;
 mod hostile;

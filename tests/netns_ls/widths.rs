@@ -55,7 +55,20 @@ fn a_view_omits_columns_and_breaks_no_word() {
         .listen(bridged.lab.path("/run/docker.sock"));
     let tool = tools::tool("netns-ls");
     for columns in [80, 40] {
-        for options in ["", "--all", "--bridges", "--namespaces", &names[0], "198.18.0.2"] {
+        let path = format!("--path {} {}", names[0], names[1]);
+        let views = [
+            "",
+            "--all",
+            "--bridges",
+            "--namespaces",
+            &names[0],
+            "198.18.0.2",
+            "--tree",
+            "--routes",
+            "--rules",
+            &path,
+        ];
+        for options in views {
             let line = format!("{tool} -q {options}");
             let screen = need!(show(|program| bridged.lab.command(program), columns, &line));
             // tmux breaks a line that runs over where the terminal ends; joined, each row is one line again.
@@ -63,7 +76,7 @@ fn a_view_omits_columns_and_breaks_no_word() {
             assert!(joined.contains(&names[0]), "{options:?} at {columns}: {screen:#?}");
             let width = screen.wrapped.iter().map(|line| line.chars().count()).max().unwrap_or(0);
             // The name of a container in a sentence, and the last column, run over.
-            let runs_over = columns == 40 || ["--namespaces", &names[0]].contains(&options);
+            let runs_over = columns == 40 || ["--namespaces", &names[0], "--tree"].contains(&options);
             assert!(runs_over || width == 0, "{options:?} at {columns}: {screen:#?}");
         }
     }

@@ -174,3 +174,14 @@ fn a_word_that_is_no_port_is_refused_and_other_tools_say_what_helps() {
     let ran = town.lab.tool("nsenter-rs").args(["-t", ":80", "-n", "true"]).run().fails_with(1);
     ran.stderr_has("cpid :80");
 }
+
+#[test]
+fn a_socket_of_the_kernels_is_told_with_the_link_that_it_is_for() {
+    let town = need!(town());
+    let made = town.lab.shell("ip link add vx0 type vxlan id 7 dstport 4789; ip link set vx0 up").run();
+    if !made.status.is_some_and(|status| status.success()) {
+        need!(Err::<(), _>(support::skip::Missing::ForGood("kernel lacks vxlan".into())));
+    }
+    let line = town.line("0.0.0.0:4789/udp");
+    assert_eq!(line, "host 0.0.0.0:4789/udp - - listening, by the kernel for vxlan vx0");
+}

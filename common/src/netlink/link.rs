@@ -48,6 +48,8 @@ const IFLA_PERM_ADDRESS: u16 = 54;
 const IFLA_TARGET_NETNSID: u16 = 46;
 const IFLA_VLAN_ID: u16 = 1;
 const IFLA_VXLAN_LINK: u16 = 3;
+const IFLA_VXLAN_PORT: u16 = 15;
+const IFLA_GENEVE_PORT: u16 = 5;
 
 /// Leave out the counters, which are a third of each answer (linux/rtnetlink.h).
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
@@ -86,6 +88,8 @@ pub struct Link {
     pub vlan_filtering: Option<VlanFiltering>,
     /// Of a VLAN's link, the VLAN.
     pub vlan: Option<u16>,
+    /// Of a vxlan or geneve link the UDP port at which the kernel itself listens for it.
+    pub tunnel_port: Option<u16>,
     /// Its alias, `ip link set alias`; a container can forge those of its own links.
     pub alias: Option<String>,
     /// Its group, 0 by default.
@@ -201,6 +205,7 @@ impl Link {
             spanning_tree: false,
             vlan_filtering: None,
             vlan: None,
+            tunnel_port: None,
             alias: None,
             group: 0,
             link: None,
@@ -288,6 +293,10 @@ impl Link {
                 }
                 (IFLA_INFO_DATA, data) if self.kind.as_deref() == Some("vxlan") => {
                     below = bytes_in(data, IFLA_VXLAN_LINK)?.map(u32::from_ne_bytes);
+                    self.tunnel_port = bytes_in(data, IFLA_VXLAN_PORT)?.map(u16::from_be_bytes);
+                }
+                (IFLA_INFO_DATA, data) if self.kind.as_deref() == Some("geneve") => {
+                    self.tunnel_port = bytes_in(data, IFLA_GENEVE_PORT)?.map(u16::from_be_bytes);
                 }
                 (IFLA_INFO_SLAVE_DATA, data) if port_of_bridge => {
                     self.port_state = byte_in(data, IFLA_BRPORT_STATE)?.map(PortState::from);

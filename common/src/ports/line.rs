@@ -265,7 +265,7 @@ impl<'a> PortRow<'a> {
 /// What there is to say of the end, and of its queue.
 fn state(row: &PortRow<'_>, snapshot: &PortsSnapshot, names: &PortNames) -> String {
     let mut said = match &row.end {
-        None => nobody_known(&row.sockets, snapshot).unwrap_or_else(|| "listening".to_owned()),
+        None => nobody_known(row, snapshot).unwrap_or_else(|| "listening".to_owned()),
         Some(end) => {
             let there = match &end.netns {
                 EndNetns::Found(netns) => one_line(&names.label(netns)).into_owned(),
@@ -294,11 +294,17 @@ fn state(row: &PortRow<'_>, snapshot: &PortsSnapshot, names: &PortNames) -> Stri
 }
 
 /// Where no process is known to have the socket, that.
-fn nobody_known(sockets: &[&ListeningSocket], snapshot: &PortsSnapshot) -> Option<String> {
-    let is_known = sockets.iter().any(|socket| !snapshot.holders.of(socket.inode).is_empty());
-    (!is_known).then(|| match snapshot.holders.hidden {
-        0 => "listening, in no process that we see".to_owned(),
-        hidden => format!("listening, in one of {hidden} processes that we may not look into"),
+fn nobody_known(row: &PortRow<'_>, snapshot: &PortsSnapshot) -> Option<String> {
+    let is_known = row.sockets.iter().any(|socket| !snapshot.holders.of(socket.inode).is_empty());
+    if is_known {
+        return None;
+    }
+    let is_udp = row.place.transport == Transport::Udp;
+    let tunnel = row.netns.tunnels.get(row.place.ports.start()).filter(|_| is_udp);
+    Some(match (tunnel, snapshot.holders.hidden) {
+        (Some(tunnel), _) => format!("listening, by the kernel for {}", one_line(tunnel)),
+        (None, 0) => "listening, by the kernel or in another PID namespace".to_owned(),
+        (None, hidden) => format!("listening, in one of {hidden} processes that we may not look into"),
     })
 }
 

@@ -24,6 +24,7 @@ mod search;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 mod xt_part;
 
 pub use forwards::ForwardedPort;

@@ -11,11 +11,13 @@ use nix::unistd::Pid;
 
 use super::forwards::{ForwardedPort, forwards};
 use super::nat_rule::{NatCondition, NatHook, NatTable};
+use super::tunnels::tunnels;
 use super::{SocketHolders, in_use, ip_tables, nft};
 use crate::map::{LookDepth, MapEntry, MapError, Unseen, walk_inside};
 use crate::netlink::{
     ANYCAST, Chain, ListeningSocket, Netfilter, NetlinkError, Socket, TableFamily, listening_sockets,
 };
+use crate::target::Transport;
 
 /// The ports of one network namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +38,8 @@ pub struct NetnsPorts {
     pub interfaces: HashMap<u32, String>,
     /// The kernel's number for it, which no later one has (SO_NETNS_COOKIE in socket(7), Linux 5.14).
     pub cookie: Option<u64>,
+    /// The links for which the kernel itself listens at a port of UDP, where a socket is in no process.
+    pub tunnels: HashMap<u16, String>,
     /// Its addresses; nothing where nobody had to know.
     pub addresses: Option<Vec<IpAddr>>,
 }
@@ -85,6 +89,7 @@ pub fn read(addresses: AddressNeed, depth: LookDepth) -> Result<PortsSnapshot, M
             forwards,
             interfaces,
             cookie,
+            tunnels: HashMap::new(),
             addresses: None,
         }))
     })?;
@@ -93,6 +98,15 @@ pub fn read(addresses: AddressNeed, depth: LookDepth) -> Result<PortsSnapshot, M
     let sockets = namespaces.iter().flat_map(|netns| &netns.sockets);
     let inodes: HashSet<u32> = sockets.map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
     let holders = SocketHolders::look(&inodes)?;
+    // The kernel is asked for its tunnels only where a socket of UDP is in no process at all.
+    let is_unheld =
+        |socket: &ListeningSocket| socket.transport == Transport::Udp && holders.of(socket.inode).is_empty();
+    if holders.hidden == 0 && namespaces.iter().any(|netns| netns.sockets.iter().any(is_unheld)) {
+        let mut tunnels = tunnels(depth)?;
+        for netns in &mut namespaces {
+            netns.tunnels = tunnels.remove(&netns.inode).unwrap_or_default();
+        }
+    }
     let is_forwarded = || namespaces.iter().any(|netns| !netns.forwards.is_empty());
     if addresses == AddressNeed::Asked || holders.have_proxies() || is_forwarded() {
         read_addresses(&mut namespaces, &mut unseen, depth)?;

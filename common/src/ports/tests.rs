@@ -90,6 +90,7 @@ fn netns(
         forwards: forwards.to_vec(),
         interfaces: HashMap::new(),
         cookie: None,
+        tunnels: HashMap::new(),
         addresses: Some(addresses.iter().map(|address| ip(address)).collect()),
     }
 }
