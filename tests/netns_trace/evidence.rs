@@ -1,6 +1,8 @@
 //! What is watched while a packet is under way: each level says what it has seen, undisturbed by others, and nothing of it is left.
 //! Observers: `nft list tables`, and bpf(2) asked by perl for the programs that `/proc/PID/fdinfo` tells of.
 
+use support::lab::Lab;
+use support::run::Run;
 use support::skip::need;
 
 use crate::inside_lab::{InsideLab, observers};
@@ -137,4 +139,34 @@ fn a_rule_of_a_bridge_and_a_rule_of_ip6tables_are_named() {
     assert!(fix.starts_with("nft delete rule bridge q f handle "), "{report}");
     assert_eq!(lab.paste(&fix).status, 0);
     assert_eq!(traced(&mut lab, "netns:c 198.18.3.3")["verdict"], "works");
+}
+
+#[test]
+fn rules_that_cannot_be_traced_are_said_to_be_there() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    lab.set_up("iptables-legacy -A FORWARD -p icmp -d 198.18.2.2 -j DROP").unwrap();
+    let report = traced(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(report["verdict"], "lost", "{report}");
+    assert!(report["not_seen"].to_string().contains("host: the rules of iptables-legacy"), "{report}");
+}
+
+/// Root of a user namespace may look into its own networks, and not into the kernel.
+#[test]
+fn without_the_right_to_bpf_and_perf_both_are_said_and_the_rest_is_used() {
+    let lab = need!(Lab::new());
+    lab.shell(
+        "mkdir -p /run/netns; ip netns add a; ip link add va up type veth peer name eth0 netns a
+        ip addr add 198.18.1.1/24 dev va; ip -n a link set eth0 up; ip -n a addr add 198.18.1.2/24 dev eth0",
+    )
+    .run()
+    .ok();
+    let ran = lab.tool("netns-trace").args(["--json", "netns:a", "198.18.1.1"]).run().ok();
+    let report: serde_json::Value = serde_json::from_str(ran.stdout.trim()).unwrap();
+    assert_eq!((&report["verdict"], &report["evidence"]), (&"works".into(), &serde_json::json!(["state"])));
+    let not_seen = report["not_seen"].to_string();
+    assert!(
+        not_seen.contains("BPF could not be used") && not_seen.contains("perf could not be used"),
+        "{report}"
+    );
 }

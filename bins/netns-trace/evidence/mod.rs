@@ -9,6 +9,7 @@ mod perf;
 mod rule_words;
 mod seen;
 
+use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use common::namespace::Namespace;
@@ -87,6 +88,11 @@ impl ArmedEvidence {
     }
 
     fn arm_filters(&mut self, signature: &ProbeSignature, name: &str, namespace: &Namespace, home: &Home) {
+        if has_legacy_rules(namespace, home) {
+            self.not_seen.push(format!(
+                "{name}: the rules of iptables-legacy are not traced: what they do is known from what is set up"
+            ));
+        }
         match FilterTrace::arm(signature, namespace, home) {
             Ok(trace) => self.filters.extend(trace),
             Err(error) => self.not_seen.push(format!(
@@ -142,6 +148,15 @@ impl ArmedEvidence {
         seen.sort_by_key(|seen| (seen.event.at.is_none(), seen.event.at));
         seen.into_iter().map(|seen| seen.event).collect()
     }
+}
+
+/// Whether the older iptables has tables there: the kernel makes them when somebody first asks for them.
+fn has_legacy_rules(namespace: &Namespace, home: &Home) -> bool {
+    let has_some = |names: &str| {
+        let read = fs::read_to_string(format!("/proc/thread-self/net/{names}"));
+        read.is_ok_and(|names| !names.trim().is_empty())
+    };
+    home.inside(namespace, || has_some("ip_tables_names") || has_some("ip6_tables_names")).unwrap_or(false)
 }
 
 fn is_filtered_out(event: &TraceEvent) -> bool {

@@ -10,6 +10,7 @@ use common::namespace::Namespace;
 use common::netlink::Socket;
 use common::netns::{Home, create};
 use nix::sched::{CloneFlags, unshare};
+use support::skip::{Missing, need, program};
 
 use super::{FollowedProbe, follow};
 use crate::evidence::rule_words;
@@ -25,12 +26,18 @@ struct Networks {
     inner: HashMap<&'static str, Namespace>,
 }
 
-/// Runs it in a network of its own; not at all for an ordinary user, who may not make one.
-fn in_networks(test: impl FnOnce(&Networks) + Send + 'static) {
+/// Root over the kernel, for programs at its tracepoints, and the programs that make networks and rules.
+fn observers() -> Result<(), Missing> {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("needs root");
-        return;
+        return Err(Missing::Fixable("needs root".into()));
     }
+    let programs =
+        [("ip", "iproute2"), ("ping", "iputils-ping"), ("nft", "nftables"), ("iptables", "iptables")];
+    programs.into_iter().try_for_each(|(name, package)| program(name, package).map(drop))
+}
+
+/// Runs it in a network of its own.
+fn in_networks(test: impl FnOnce(&Networks) + Send + 'static) {
     let run = || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         let home = Home::current().unwrap();
@@ -170,6 +177,7 @@ fn drops(events: &[TraceEvent]) -> Vec<&FilterDecision> {
 
 #[test]
 fn every_hop_of_a_router_is_seen_there_and_back() {
+    need!(observers());
     in_networks(|networks| {
         for [to, _] in [V4, V6] {
             let followed = networks.follow("a", ProbeProtocol::Echo, to, None);
@@ -187,6 +195,7 @@ fn every_hop_of_a_router_is_seen_there_and_back() {
 
 #[test]
 fn a_connection_and_a_datagram_are_followed_and_what_refuses_them() {
+    need!(observers());
     in_networks(|networks| {
         for [to, _] in [V4, V6] {
             let (tcp, udp) = networks
@@ -220,6 +229,7 @@ fn a_connection_and_a_datagram_are_followed_and_what_refuses_them() {
 
 #[test]
 fn the_copy_of_a_flood_is_for_another_and_the_packet_arrives() {
+    need!(observers());
     in_networks(|networks| {
         run("ip", "link set br0 type bridge ageing_time 0");
         let followed = networks.follow("c", ProbeProtocol::Echo, "198.18.3.3", None);
@@ -245,6 +255,7 @@ fn the_copy_of_a_flood_is_for_another_and_the_packet_arrives() {
 
 #[test]
 fn the_rule_that_drops_is_named_with_the_command_that_deletes_it() {
+    need!(observers());
     in_networks(|networks| {
         run("iptables", "-N DOCKER-USER");
         run("iptables", "-A FORWARD -j DOCKER-USER");
@@ -275,6 +286,7 @@ fn the_rule_that_drops_is_named_with_the_command_that_deletes_it() {
 
 #[test]
 fn rules_of_nft_of_a_policy_and_of_another_network_are_named_too() {
+    need!(observers());
     in_networks(|networks| {
         networks.inside("b", || {
             run("nft", "add table inet q");
@@ -316,6 +328,7 @@ fn rules_of_nft_of_a_policy_and_of_another_network_are_named_too() {
 
 #[test]
 fn a_packet_whose_destination_is_replaced_is_followed() {
+    need!(observers());
     in_networks(|networks| {
         let _tcp = networks.inside("b", || TcpListener::bind("198.18.2.2:80").unwrap());
         run("iptables", "-t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 198.18.2.2:80");
@@ -340,6 +353,7 @@ fn a_packet_whose_destination_is_replaced_is_followed() {
 
 #[test]
 fn what_the_senders_own_network_refuses_is_said_and_where_it_was_dropped() {
+    need!(observers());
     in_networks(|networks| {
         networks.inside("a", || run("iptables", "-A OUTPUT -p icmp -j DROP"));
         let followed = networks.follow("a", ProbeProtocol::Echo, "198.18.2.2", None);
@@ -356,6 +370,7 @@ fn what_the_senders_own_network_refuses_is_said_and_where_it_was_dropped() {
 
 #[test]
 fn two_traces_and_other_traffic_do_not_disturb_each_other() {
+    need!(observers());
     in_networks(|networks| {
         run("iptables", "-A FORWARD -p icmp -s 198.18.2.2 -j ACCEPT");
         std::thread::scope(|threads| {
@@ -388,6 +403,7 @@ fn two_traces_and_other_traffic_do_not_disturb_each_other() {
 
 #[test]
 fn by_state_alone_nothing_is_watched_and_the_answer_comes_all_the_same() {
+    need!(observers());
     in_networks(|networks| {
         let followed = networks.follow("a", ProbeProtocol::Echo, V4[0], Some(EvidenceLevel::State));
         assert!(matches!(followed.answer, Some(ProbeAnswer::Reply(_))), "{followed:?}");
@@ -397,6 +413,7 @@ fn by_state_alone_nothing_is_watched_and_the_answer_comes_all_the_same() {
 
 #[test]
 fn by_perf_every_hop_is_seen_by_its_name_and_the_reason_of_a_drop() {
+    need!(observers());
     in_networks(|networks| {
         let seen = |followed: &FollowedProbe, of| {
             let of_it = followed.events.iter().filter(|event| event.packet == of && event.at.is_some());

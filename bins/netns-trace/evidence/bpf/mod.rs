@@ -145,16 +145,20 @@ mod tests {
     use std::net::UdpSocket;
 
     use common::sys::count_bpf_run_time;
+    use support::skip::{Missing, need};
 
     use super::*;
     use crate::model::SignedContent;
 
+    fn root() -> Result<(), Missing> {
+        let is_root = nix::unistd::geteuid().is_root();
+        is_root.then_some(()).ok_or_else(|| Missing::Fixable("needs root".into()))
+    }
+
     /// The kernel counts how long the programs run for packets that are not the probe: as many as a loop sends.
     #[test]
     fn a_packet_that_is_not_the_probe_costs_a_hundred_nanoseconds_at_most() {
-        if !nix::unistd::geteuid().is_root() {
-            return;
-        }
+        need!(root());
         let contents = [
             SignedContent::Echo { ident: 1, sequence: 2, token: [7; 8] },
             SignedContent::Syn { sequence: 1 },
@@ -192,9 +196,7 @@ mod tests {
     /// As a kernel from 6.2 on does it, and one before.
     #[test]
     fn a_datagram_and_the_error_about_it_are_recognised_with_casts_and_without() {
-        if !nix::unistd::geteuid().is_root() {
-            return;
-        }
+        need!(root());
         let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let from = UdpSocket::bind("127.0.0.1:0").unwrap();
         let facts = facts().unwrap();
