@@ -68,3 +68,16 @@ fn a_firewall_in_here_that_lets_nothing_out_is_suspected() {
     assert!(what.contains("nothing was sent: Operation not permitted"), "{what}");
     assert_eq!(hint, format!("nsenter-rs -t pid:{} -n nft list ruleset", cable.web.pid));
 }
+
+/// The kernel counts such an answer among those that a full socket had no room for.
+#[test]
+fn what_an_ipsec_policy_keeps_out_is_not_said_to_have_come_too_fast() {
+    let cable = need!(cable());
+    let policy = "xfrm policy add src 198.18.0.2 dst 198.18.0.1 dir in action block";
+    cable.web.ip(policy);
+    let ran = cable
+        .ping("-c2 -i0.2 -W0.4 198.18.0.2")
+        .fails_with(1)
+        .stderr_has("an IPsec policy, or a firewall rule?");
+    assert!(!ran.stderr.contains("faster than they could be read"), "{ran}");
+}
