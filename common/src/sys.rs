@@ -15,11 +15,12 @@ mod tracing;
 
 use std::ffi::{CStr, OsStr, c_int};
 use std::io::IoSliceMut;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::Result;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 pub use bpf::{bpf_program_name, bpf_programs_of_cgroup, bpf_programs_of_link};
@@ -33,7 +34,7 @@ pub use namespaces::{
     list_network_namespaces, namespace_handle, namespace_owner, namespace_owner_uid, namespace_parent,
     namespace_type, open_namespace_by_handle, socket_namespace,
 };
-pub use options::{SocketOption, option, peer_pidfd, set_option};
+pub use options::{SocketOption, netns_cookie, option, peer_pidfd, set_option};
 pub use signals::{default_action, default_action_of, exit_on, raise, unblock};
 pub use tracing::{BpfRunTime, BpfTracepoint, bpf_ring, count_bpf_run_time, perf_tracepoint};
 
@@ -73,6 +74,23 @@ pub fn executed_as() -> Option<&'static OsStr> {
     // SAFETY: where it is not null, the kernel has put a NUL-terminated string there, at the top of the stack,
     // and nothing writes to it while the process lives.
     (!address.is_null()).then(|| OsStr::from_bytes(unsafe { CStr::from_ptr(address) }.to_bytes()))
+}
+
+/// Opens a file, close-on-exec, with one system call. musl's open() makes two of it, for kernels before 2.6.23, and where
+/// thousands of small files are read that is felt.
+///
+/// [open(2)](https://man7.org/linux/man-pages/man2/open.2.html)
+pub fn open(path: impl rustix::path::Arg, flags: OFlag) -> Result<OwnedFd> {
+    open_at(rustix::fs::CWD, path, flags)
+}
+
+/// The same, below `directory`.
+///
+/// [openat(2)](https://man7.org/linux/man-pages/man2/open.2.html)
+pub fn open_at(directory: impl AsFd, path: impl rustix::path::Arg, flags: OFlag) -> Result<OwnedFd> {
+    let flags = rustix::fs::OFlags::from_bits_retain((flags | OFlag::O_CLOEXEC).bits().cast_unsigned());
+    let opened = rustix::fs::openat(directory, path, flags, rustix::fs::Mode::empty());
+    opened.map_err(|errno| Errno::from_raw(errno.raw_os_error()))
 }
 
 /// A netlink socket to any part of the kernel: nix has no word for some of them.

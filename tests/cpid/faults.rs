@@ -30,12 +30,11 @@ machine:box
 
 /// `JOBS TOOL PID ALL`: prints each case that went wrong, and how many there were.
 ///
-/// Left out are what the standard library and tokio have to have (of getrandom(2) hash maps panic, of close(2)
-/// directories, of epoll_wait(2) tokio), memory, for without it no program goes on, and what says why. Of every other call the
+/// Left out are what the standard library has to have (of getrandom(2) hash maps panic, of close(2) directories), memory, for without it no program goes on, and what says why. Of every other call the
 /// first is refused, one in the middle, and all from there on; with ALL each one.
 const SCRIPT: &str = r#"
 tool=$2 pid=$3 all=$4
-left_out='execve|exit|exit_group|mmap|munmap|mremap|mprotect|brk|arch_prctl|set_tid_address|sigaltstack|rt_sigreturn|futex|poll|pread64|rt_sigaction|getrandom|close|clock_nanosleep|epoll_wait|write'
+left_out='execve|exit|exit_group|mmap|munmap|mremap|mprotect|brk|arch_prctl|set_tid_address|sigaltstack|rt_sigreturn|futex|poll|pread64|rt_sigaction|getrandom|close|clock_nanosleep|write'
 one() {
     inject=$1; expected=$2; shift 2
     printed=/run/printed.$BASHPID

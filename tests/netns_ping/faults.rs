@@ -26,11 +26,11 @@ PID --json 198.18.0.2 -c1 -W0.1
 
 /// `JOBS TOOL PID ALL`: prints each case that went wrong, and how many there were.
 ///
-/// Left out are what the standard library and tokio have to have (of getrandom(2) hash maps panic, of close(2)
-/// directories, of clock_nanosleep(2) who sleeps, of epoll_wait(2) tokio), memory, for without it no program goes on, and what says why. Of every other call the first is refused, and all from the middle on; with ALL each one.
+/// Left out are what the standard library has to have (of getrandom(2) hash maps panic, of close(2) directories, of
+/// clock_nanosleep(2) who sleeps), memory, for without it no program goes on, and what says why. Of every other call the first is refused, and all from the middle on; with ALL each one.
 const SCRIPT: &str = r#"
 tool=$2 pid=$3 all=$4
-left_out='execve|exit|exit_group|mmap|munmap|mremap|mprotect|brk|arch_prctl|set_tid_address|sigaltstack|rt_sigreturn|futex|poll|pread64|rt_sigaction|getrandom|close|clock_nanosleep|epoll_wait|write'
+left_out='execve|exit|exit_group|mmap|munmap|mremap|mprotect|brk|arch_prctl|set_tid_address|sigaltstack|rt_sigreturn|futex|poll|pread64|rt_sigaction|getrandom|close|clock_nanosleep|write'
 one() {
     inject=$1; shift
     said=$(timeout -s KILL 6 strace -f -qq -o /dev/null -e inject="$inject" "$@" 2>&1 >/dev/null); status=$?

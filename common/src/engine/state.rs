@@ -6,14 +6,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use nix::fcntl::OFlag;
 use nix::unistd::{Uid, geteuid};
 use rustix::fs::Dir;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,7 @@ use serde::de::DeserializeOwned;
 use super::error::LONGEST_WORDS;
 use super::{EngineError, budget};
 use crate::output::shortened;
+use crate::sys;
 use crate::target::Name;
 
 /// No engine writes a state file near this size.
@@ -110,8 +112,8 @@ fn has_a_number(uid: u32) -> bool {
 /// not there or cannot be read.
 pub(super) fn of_kernel(file: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(file).ok()?;
-    opened.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+    let opened = sys::open(file, OFlag::O_NONBLOCK).ok()?;
+    File::from(opened).take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -177,9 +179,10 @@ pub(super) fn number(file: &StatePath) -> Result<Option<i32>, EngineError> {
 /// # Errors
 /// `Unreadable`, `Foreign`, or `File` when there are more than any engine makes.
 pub(super) fn names(directory: &StatePath) -> Result<Vec<OsString>, EngineError> {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK);
-    let Some(opened) = there(options.open(directory.as_path()), directory)? else { return Ok(vec![]) };
+    let opened = sys::open(directory.as_path(), OFlag::O_DIRECTORY | OFlag::O_NONBLOCK);
+    let Some(opened) = there(opened.map_err(io::Error::from), directory)?.map(File::from) else {
+        return Ok(vec![]);
+    };
     directory.belongs_to(opened.metadata().map_err(|error| wrong(directory, error))?.uid())?;
     let mut names = Vec::new();
     for entry in Dir::new(opened).map_err(|errno| wrong(directory, errno))? {
@@ -270,9 +273,9 @@ pub(super) fn open(file: &StatePath) -> Result<Option<(File, u64)>, EngineError>
     budget::spend(file.as_path(), 1, 0)?;
     let is_strangers = !file.owner.is_root() && geteuid().is_root();
     // Not to be held up by a pipe, nor to be given a terminal.
-    let flags = if is_strangers { libc::O_PATH } else { libc::O_NONBLOCK | libc::O_NOCTTY };
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(file.as_path());
-    let Some(opened) = there(opened, file)? else { return Ok(None) };
+    let flags = if is_strangers { OFlag::O_PATH } else { OFlag::O_NONBLOCK | OFlag::O_NOCTTY };
+    let opened = sys::open(file.as_path(), flags).map_err(io::Error::from);
+    let Some(opened) = there(opened, file)?.map(File::from) else { return Ok(None) };
     let meta = opened.metadata().map_err(|error| wrong(file, error))?;
     file.belongs_to(meta.uid())?;
     if !meta.is_file() {
@@ -285,8 +288,6 @@ pub(super) fn open(file: &StatePath) -> Result<Option<(File, u64)>, EngineError>
 /// The same file, to be read: `opened` with O_PATH only holds it. A user's link may lead to a device, and root's open(2) of one
 /// acts: it wakes a watchdog that then resets the machine, or rewinds a tape.
 fn reopened(opened: &File) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(format!("/proc/self/fd/{}", opened.as_raw_fd()))
+    let opened = sys::open(format!("/proc/self/fd/{}", opened.as_raw_fd()).as_str(), OFlag::O_NONBLOCK)?;
+    Ok(opened.into())
 }

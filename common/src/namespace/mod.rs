@@ -78,7 +78,7 @@ impl Namespace {
     /// `OtherKind`, `NotPermitted` below `/proc`, or what open(2) says.
     pub fn open(path: &Path, kind: NamespaceKind) -> Result<Self, NamespaceError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+        let fd = sys::open(path, flags).map_err(|errno| match errno {
             // The files themselves may be read by all: elsewhere it is a directory without read permission.
             errno if path.starts_with("/proc") => denied_or(errno, path.to_owned()),
             errno => NamespaceError::Io { file: path.to_owned(), source: errno.into() },
@@ -98,7 +98,7 @@ impl Namespace {
     ) -> Result<Self, NamespaceError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let io = |errno: Errno| NamespaceError::Io { file: path.to_owned(), source: errno.into() };
-        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+        let fd = sys::open(path, flags).map_err(|errno| match errno {
             errno if path.starts_with("/proc") => denied_or(errno, path.to_owned()),
             errno => io(errno),
         })?;
@@ -119,7 +119,7 @@ impl Namespace {
         }
         let itself = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let fd = nix::fcntl::open(itself.as_str(), flags, Mode::empty()).map_err(io)?;
+        let fd = sys::open(itself.as_str(), flags).map_err(io)?;
         Self::from_fd(fd, kind, || shown.to_owned())
     }
 

@@ -145,7 +145,7 @@ impl Process {
             return Err(ProcessError::OtherProc(pid));
         }
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = nix::fcntl::open(format!("/proc/{pid}").as_str(), flags, Mode::empty());
+        let directory = sys::open(format!("/proc/{pid}").as_str(), flags);
         let directory = directory.map_err(|errno| not_there(pid, "", errno))?;
         let process = Process { pid, pidfd, directory };
         // The pidfd came first: if it is still alive now, the directory is of the same process.

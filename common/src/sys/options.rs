@@ -91,6 +91,15 @@ pub fn option(socket: BorrowedFd<'_>, option: SocketOption, value: &mut [u8]) ->
     Errno::result(got).map(|_| length as usize)
 }
 
+/// The number of the network namespace that a socket belongs to, which no later one will have; `None` below Linux 5.14.
+///
+/// SO_NETNS_COOKIE, [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html).
+pub fn netns_cookie(socket: BorrowedFd<'_>) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let read = option(socket, SocketOption::NETNS_COOKIE, &mut bytes);
+    read.ok().filter(|length| *length == bytes.len()).map(|_| u64::from_ne_bytes(bytes))
+}
+
 /// A pidfd of the process that called listen(2) for the socket which `socket` is connected to; close-on-exec.
 ///
 /// SO_PEERPIDFD, Linux 6.5, [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html); ENOPROTOOPT before.

@@ -5,21 +5,21 @@
 use std::fs;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bollard::errors::Error as Bollard;
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
-use hyper_util::rt::TokioIo;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, socket};
 use nix::unistd::{Pid, Uid};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::time::error::Elapsed;
 
@@ -55,10 +55,21 @@ pub(super) enum ConnectError {
 /// What is known of the connection.
 #[derive(Default)]
 struct Wire {
+    stream: OnceLock<OwnedFd>,
     speaker: OnceLock<HeardSpeaker>,
-    is_written: AtomicBool,
-    /// Who waits until it is.
-    waiting: Mutex<Option<Waker>>,
+    progress: Mutex<WireProgress>,
+}
+
+/// How far the request is.
+#[derive(Default)]
+struct WireProgress {
+    is_written: bool,
+    /// Whether the answer is waited for, so that it is read.
+    is_awaited: bool,
+    /// What sleeps until it is written, or until hyper has read all that there is.
+    request: Option<Waker>,
+    /// hyper's connection, if it has read all that there is.
+    reader: Option<Waker>,
 }
 
 impl<T: 'static> SentApiRequest<T> {
@@ -71,7 +82,7 @@ impl<T: 'static> SentApiRequest<T> {
         let (socket, wire) = (socket.to_owned(), Arc::new(Wire::default()));
         let transport = {
             let wire = Arc::clone(&wire);
-            move |request| send(socket.clone(), Arc::clone(&wire), request)
+            move |request| send_on(socket.clone(), Arc::clone(&wire), request)
         };
         // bollard's own limit counts whole seconds: ours runs outside of it, and earlier.
         let seconds = left.as_secs() + 1;
@@ -82,7 +93,8 @@ impl<T: 'static> SentApiRequest<T> {
             API_DEFAULT_VERSION,
         );
         let docker = docker.map_err(ConnectError::Bollard)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        // No driver for sockets: of the only one here this thread waits for itself, in one system call instead of twenty.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(ConnectError::Runtime)?;
         let since = Instant::now();
         let mut answer: Pin<Box<dyn Future<Output = Result<T, Bollard>>>> =
@@ -106,9 +118,15 @@ impl<T> SentApiRequest<T> {
         let SentApiRequest { answer, since, left, wire, runtime } = self;
         let answer = match answer {
             PendingAnswer::Came(answer) => answer,
-            PendingAnswer::Awaited(answer) => {
+            PendingAnswer::Awaited(mut answer) => {
                 let left = left.saturating_sub(since.elapsed()).max(left / AT_LEAST);
-                runtime.block_on(async { tokio::time::timeout(left, answer).await })
+                let until = Instant::now() + left;
+                wire.progress().is_awaited = true;
+                let came = poll_fn(|context| match answer.as_mut().poll(context) {
+                    Poll::Ready(came) => Poll::Ready(came),
+                    Poll::Pending => wire.wait(until, context),
+                });
+                runtime.block_on(async { tokio::time::timeout(left, came).await })
             }
         };
         // What it has of the connection goes with it.
@@ -118,35 +136,73 @@ impl<T> SentApiRequest<T> {
 }
 
 impl Wire {
+    fn progress(&self) -> MutexGuard<'_, WireProgress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ready when the request has been written.
     fn written(&self, context: &Context<'_>) -> Poll<()> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_written.load(Ordering::Acquire) {
+        let mut progress = self.progress();
+        if progress.is_written {
             return Poll::Ready(());
         }
-        *waiting = Some(context.waker().clone());
+        progress.request = Some(context.waker().clone());
         Poll::Pending
     }
 
     fn note_written(&self) {
-        self.is_written.store(true, Ordering::Release);
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        waiting.into_iter().for_each(Waker::wake);
+        let mut progress = self.progress();
+        progress.is_written = true;
+        progress.request.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// hyper has read all that there is: whoever waits for the answer sees whether that was it, and waits for more.
+    fn note_empty(&self, context: &Context<'_>) {
+        let mut progress = self.progress();
+        progress.reader = Some(context.waker().clone());
+        progress.request.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Once hyper has read all that there is, sleeps until there is more, or until the time for that is over: this is all
+    /// that the thread waits for. Never ready: the runtime's clock ends the request.
+    fn wait<T>(&self, until: Instant, context: &Context<'_>) -> Poll<T> {
+        let reader = {
+            let mut progress = self.progress();
+            progress.request = Some(context.waker().clone());
+            progress.reader.take()
+        };
+        let (Some(reader), Some(stream)) = (reader, self.stream.get()) else { return Poll::Pending };
+        let mut wanted = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+        loop {
+            // Rounded up, so that the clock has run out, too.
+            let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            match poll(&mut wanted, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+                Err(Errno::EINTR) => {}
+                // Readable, or broken: reading says which.
+                Ok(1..) => {
+                    reader.wake();
+                    break;
+                }
+                _ => break,
+            }
+        }
+        Poll::Pending
     }
 }
 
 /// One request on one connection, over which no more comes in than an honest answer needs.
-async fn send(
+async fn send_on(
     socket: PathBuf,
     wire: Arc<Wire>,
     request: BollardRequest,
 ) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
-    let stream = UnixStream::connect(&socket).await?;
-    if wire.speaker.get_or_init(|| HeardSpeaker::of(&stream, &socket)).speaker.is_err() {
+    let stream = connected(&socket).map_err(io::Error::from)?;
+    let stream = wire.stream.get_or_init(|| stream).as_fd();
+    if wire.speaker.get_or_init(|| HeardSpeaker::of(stream, &socket)).speaker.is_err() {
         return Err(io::Error::from(io::ErrorKind::Unsupported).into());
     }
-    let stream = Limited { stream, left: state::MOST_BYTES, wire };
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let stream = Limited { left: state::MOST_BYTES, wire };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     tokio::spawn(connection);
     let (mut parts, body) = request.into_parts();
     parts.headers.insert(hyper::header::HOST, hyper::header::HeaderValue::from_static("localhost"));
@@ -174,8 +230,8 @@ pub(super) struct HeardSpeaker {
 }
 
 impl HeardSpeaker {
-    fn of(stream: &UnixStream, socket: &Path) -> Self {
-        match SocketListener::behind(stream.as_fd()) {
+    fn of(stream: BorrowedFd<'_>, socket: &Path) -> Self {
+        match SocketListener::behind(stream) {
             Ok(listener) => HeardSpeaker { speaker: speaker_of(&listener, socket), listener: Some(listener) },
             Err(_) => HeardSpeaker { speaker: Err(Unheard::OtherPids(None)), listener: None },
         }
@@ -192,45 +248,81 @@ fn speaker_of(listener: &SocketListener, socket: &Path) -> Speaker {
     Ok(if listener.user.is_root() { Uid::from_raw(owner) } else { listener.user })
 }
 
-/// A stream that ends with an error once more than `left` bytes have been read from it.
+/// A hung engine accepts nothing, and the kernel connects us all the same, until too many wait: EAGAIN.
+fn connected(path: &Path) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let stream = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(stream.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(stream)
+}
+
+/// The connection as hyper sees it, which ends with an error once more than `left` bytes have been read from it.
 struct Limited {
-    stream: UnixStream,
     left: u64,
     wire: Arc<Wire>,
 }
 
-impl AsyncRead for Limited {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let read = (buf.filled().len() - before) as u64;
-        match self.left.checked_sub(read) {
-            Some(left) => self.left = left,
-            None => return Poll::Ready(Err(io::Error::other("its answer is too long"))),
-        }
-        polled
+/// How much is read at once: a container's description has some five thousand bytes.
+const AT_ONCE: usize = 8192;
+
+impl Limited {
+    fn fd(&self) -> io::Result<RawFd> {
+        self.wire.stream.get().map(AsRawFd::as_raw_fd).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
-impl AsyncWrite for Limited {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if polled.is_ready() {
-            self.wire.note_written();
+impl Read for Limited {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.wire.progress().is_awaited {
+            self.wire.note_empty(cx);
+            return Poll::Pending;
         }
-        polled
+        let mut room = [0; AT_ONCE];
+        let most = room.len().min(buffer.remaining());
+        let read = loop {
+            match recv(self.fd()?, &mut room[..most], MsgFlags::empty()) {
+                Ok(read) => break read,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => {
+                    self.wire.note_empty(cx);
+                    return Poll::Pending;
+                }
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        };
+        match self.left.checked_sub(read as u64) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Err(io::Error::other("its answer is too long"))),
+        }
+        buffer.put_slice(&room[..read]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Limited {
+    /// A request is short, and nobody has written on this connection before: it fits, or the engine is not there any more.
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let fd = self.fd()?;
+        let written = loop {
+            match send(fd, bytes, MsgFlags::MSG_NOSIGNAL) {
+                Err(Errno::EINTR) => {}
+                written => break written,
+            }
+        };
+        self.wire.note_written();
+        Poll::Ready(written.map_err(io::Error::from))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
