@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -150,11 +150,14 @@ pub(super) fn by_holder(holder: &NetnsHolder) -> Option<Result<Namespace, Namesp
 
 /// The network namespace of another process's socket. The copy of it is closed at once: it changes nothing there, but for
 /// one that is closed in this moment, whose end comes a moment later.
-pub(super) fn of_socket(pid: Pid, fd: i32) -> nix::Result<Namespace> {
-    let pidfd = open_pidfd(pid)?;
-    let socket = pidfd_getfd(&pidfd, fd, PidfdGetfdFlags::empty());
-    let socket = socket.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
-    Namespace::of_socket(socket.as_fd())
+fn of_socket(pid: Pid, fd: i32) -> nix::Result<Namespace> {
+    Namespace::of_socket(copied_socket(open_pidfd(pid)?.as_fd(), fd)?.as_fd())
+}
+
+/// A copy of a descriptor of the process behind `pidfd`.
+pub(super) fn copied_socket(pidfd: BorrowedFd<'_>, fd: i32) -> nix::Result<OwnedFd> {
+    let socket = pidfd_getfd(pidfd, fd, PidfdGetfdFlags::empty());
+    socket.map_err(|errno| Errno::from_raw(errno.raw_os_error()))
 }
 
 /// The process has ended, or the name is no namespace's any more.

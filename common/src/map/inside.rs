@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::walk::{Walk, is_strangers};
 use super::{LookDepth, MapEntry, MapError, entries};
-use crate::netns::Home;
+use crate::netns::{Home, NetnsTour};
 
 /// Calls `look` once in every network namespace, found as `depth` says, with whether it is our own; sockets that it opens are of that namespace. A
 /// namespace that vanishes meanwhile is no error; what `look` says against one that can be entered is in [`Walk::unseen`].
@@ -22,10 +22,11 @@ pub fn walk_inside<T, E: Display>(
     let home = Home::current()?;
     let (entries, mut unseen) = entries::all(depth)?;
     let mut seen = Vec::new();
+    let mut tour = NetnsTour::new(&home);
     for entry in &entries {
         let Some(namespace) = unseen.opened(entry) else { continue };
         let is_own = entry.identity == home.identity();
-        match home.inside(&namespace, || look(entry, is_own)) {
+        match tour.inside(&namespace, || look(entry, is_own)) {
             Ok(Ok(found)) => seen.extend(found),
             // As in `walk`: an ordinary user's network makes nothing uncertain about root's.
             Ok(Err(_)) if is_strangers(entry) => {}

@@ -9,20 +9,22 @@
 //! | a mount elsewhere | mountinfo of each mount namespace |
 //! | the kernel's own list | one listns(2) for thousands (Linux 6.19) |
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::dir::{Dir, Entry};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, stat};
+use nix::sys::stat::stat;
 use nix::unistd::{Pid, getpid};
-use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
+use rustix::fs::{AtFlags, FileType, RawDir, StatxFlags, statx};
 
-use super::entry::{by_holder, is_ending, of_socket};
+use super::entry::{by_holder, copied_socket, is_ending};
 use super::mounts::network_namespaces;
 use super::{MapEntry, NetnsHolder, Unseen};
 use crate::namespace::{self, Namespace, NamespaceHandle, NamespaceId, NamespaceKind};
+use crate::process::open_pidfd;
 use crate::sys;
 
 /// A server with tens of thousands of connections has them in its own network: these are not all copied.
@@ -34,11 +36,14 @@ pub(super) struct HolderSearch<'a> {
     /// Any of them: all are on one nsfs.
     own: NamespaceId,
     seen_sockets: HashSet<u64>,
+    /// Namespaces by the kernel's numbers for them (SO_NETNS_COOKIE in socket(7)). While one of a cookie lives its inode is no
+    /// other's, and what has ended meanwhile is not opened again by its old inode.
+    by_cookie: HashMap<u64, NamespaceId>,
 }
 
 impl<'a> HolderSearch<'a> {
     pub(super) fn new(entries: &'a mut BTreeMap<NamespaceId, MapEntry>, own: NamespaceId) -> Self {
-        HolderSearch { entries, own, seen_sockets: HashSet::new() }
+        HolderSearch { entries, own, seen_sockets: HashSet::new(), by_cookie: HashMap::new() }
     }
 
     /// Looks everywhere; what may not be looked at is in `unseen` already, for its process is.
@@ -95,15 +100,16 @@ impl<'a> HolderSearch<'a> {
     /// Finds the descriptors of namespaces. Returns those of sockets, with the sockets' inodes.
     fn descriptors(&mut self, pid: Pid) -> Result<Vec<(i32, u64)>, Errno> {
         let mut sockets = Vec::new();
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut directory = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty())?;
-        let named = |entry: Result<Entry, Errno>| entry.map(|entry| entry.file_name().to_owned());
-        let names = directory.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+        let directory = sys::open(format!("/proc/{pid}/fd").as_str(), OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        let mut room = [MaybeUninit::uninit(); 8192];
+        let mut entries = RawDir::new(&directory, &mut room);
         // What the file system knows by itself: a server that does not answer any more is not asked.
         let (flags, wanted) = (AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE | StatxFlags::INO);
-        for name in names {
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+            let name = entry.file_name();
             let Some(fd) = name.to_str().ok().and_then(|name| name.parse().ok()) else { continue };
-            let Ok(file) = statx(&directory, name.as_c_str(), flags, wanted) else { continue };
+            let Ok(file) = statx(&directory, name, flags, wanted) else { continue };
             let device = nix::sys::stat::makedev(file.stx_dev_major.into(), file.stx_dev_minor.into());
             if device == self.own.device() {
                 self.namespace_file(self.own.with_inode(file.stx_ino), NetnsHolder::Descriptor { pid, fd });
@@ -130,12 +136,26 @@ impl<'a> HolderSearch<'a> {
             .filter(|(_, inode)| self.seen_sockets.insert(*inode))
             .map(|(fd, _)| fd)
             .collect();
+        let Ok(pidfd) = open_pidfd(pid) else { return };
         for fd in new {
-            let Ok(namespace) = of_socket(pid, fd) else { continue };
-            if namespace.identity() != home {
-                self.found(namespace.identity(), NetnsHolder::Socket { pid, fd });
+            let Some(identity) = self.of_socket(pidfd.as_fd(), fd) else { continue };
+            if identity != home {
+                self.found(identity, NetnsHolder::Socket { pid, fd });
             }
         }
+    }
+
+    /// The namespace of a socket. By its cookie, if we have seen one of the same namespace: to open a namespace only to look which
+    /// it is costs three calls more.
+    fn of_socket(&mut self, pidfd: BorrowedFd<'_>, fd: i32) -> Option<NamespaceId> {
+        let socket = copied_socket(pidfd, fd).ok()?;
+        let cookie = sys::netns_cookie(socket.as_fd());
+        if let Some(known) = cookie.and_then(|cookie| self.by_cookie.get(&cookie)) {
+            return Some(*known);
+        }
+        let identity = Namespace::of_socket(socket.as_fd()).ok()?.identity();
+        self.by_cookie.extend(cookie.map(|cookie| (cookie, identity)));
+        Some(identity)
     }
 
     /// Mounts in other mount namespaces of what nothing else holds: each service of systemd has a copy of all of ours.

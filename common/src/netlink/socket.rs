@@ -5,11 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvmsg, send, setsockopt,
-    socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvmsg, send, socket,
 };
-use nix::sys::time::TimeVal;
 
 use super::NetlinkError;
 use super::wire::{self, HEADER_BYTES, Malformed, NetlinkMessage, NetlinkRequest};
@@ -52,7 +51,7 @@ const TRIES: u32 = 10;
 const MOST_ENTRIES: usize = 1 << 20;
 
 /// The kernel answers before send(2) returns, so after this time no answer will come.
-const TIMEOUT_SECONDS: i64 = 5;
+const TIMEOUT_MS: u16 = 5000;
 
 /// A routing netlink socket. It asks the network namespace that the thread was in when it was opened, wherever
 /// the thread is later: the two belong together for the socket's life.
@@ -96,37 +95,34 @@ impl Socket {
         let failed = |action| move |errno: Errno| NetlinkError::Socket { action, source: errno.into() };
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .map_err(failed("open a socket"))?;
-        Socket::set_up(fd)
-    }
-
-    /// Opens one to IPsec.
-    pub(super) fn to_ipsec() -> Result<Self, NetlinkError> {
-        let failed = |errno: Errno| NetlinkError::Socket { action: "open a socket", source: errno.into() };
-        Socket::set_up(sys::netlink_socket(libc::NETLINK_XFRM).map_err(failed)?)
-    }
-
-    fn set_up(fd: OwnedFd) -> Result<Self, NetlinkError> {
-        let failed = |action| move |errno: Errno| NetlinkError::Socket { action, source: errno.into() };
-        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(TIMEOUT_SECONDS, 0))
-            .map_err(failed("set a time limit"))?;
         // Each makes errors clearer, or finds mistakes of ours; older kernels go without: extended
         // acknowledgements and errors without our request behind them since 4.12 and 4.3, strict checks since 4.20.
-        for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
+        // Other parts of the kernel have no reasons to give, and a walk through all namespaces opens two sockets in each.
+        let options = [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK];
+        for option in options.into_iter().filter(|_| protocol == SockProtocol::NetlinkRoute) {
             match sys::netlink_switch_on(fd.as_fd(), option) {
                 Ok(()) | Err(Errno::ENOPROTOOPT) => {}
                 Err(errno) => return Err(failed("set an option")(errno)),
             }
         }
+        Ok(Socket::of(fd))
+    }
+
+    /// Opens one to IPsec.
+    pub(super) fn to_ipsec() -> Result<Self, NetlinkError> {
+        let failed = |errno: Errno| NetlinkError::Socket { action: "open a socket", source: errno.into() };
+        Ok(Socket::of(sys::netlink_socket(libc::NETLINK_XFRM).map_err(failed)?))
+    }
+
+    fn of(fd: OwnedFd) -> Self {
         let spare = SPARE.with_borrow_mut(Vec::pop);
-        Ok(Socket { fd, buffer: spare.unwrap_or_else(|| vec![0; BUFFER_BYTES]), sequence: 0 })
+        Socket { fd, buffer: spare.unwrap_or_else(|| vec![0; BUFFER_BYTES]), sequence: 0 }
     }
 
     /// The number of the network namespace that it belongs to, which no later one will have: SO_NETNS_COOKIE in socket(7). `None`
     /// below Linux 5.14.
     pub fn netns_cookie(&self) -> Option<u64> {
-        let mut bytes = [0; 8];
-        let read = sys::option(self.fd.as_fd(), sys::SocketOption::NETNS_COOKIE, &mut bytes);
-        read.ok().filter(|length| *length == bytes.len()).map(|_| u64::from_ne_bytes(bytes))
+        sys::netns_cookie(self.fd.as_fd())
     }
 
     /// Asks for a whole table; `read` makes an entry of each message. If the table changed meanwhile it is asked
@@ -243,6 +239,18 @@ impl Socket {
         }
     }
 
+    /// Waits for a datagram.
+    ///
+    /// # Errors
+    /// EAGAIN when none has come in time.
+    fn wait(&self) -> nix::Result<()> {
+        let mut wanted = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        match again(|| poll(&mut wanted, TIMEOUT_MS))? {
+            0 => Err(Errno::EAGAIN),
+            _ => Ok(()),
+        }
+    }
+
     /// The next datagram of the kernel's, whole, into the buffer. `None` if it did not fit: the next one of its length does.
     fn receive(&mut self) -> Result<Option<usize>, NetlinkError> {
         let failed =
@@ -250,11 +258,19 @@ impl Socket {
         loop {
             let mut parts = [io::IoSliceMut::new(&mut self.buffer)];
             let fd = self.fd.as_raw_fd();
+            let flags = MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
             let received = again(|| {
-                recvmsg::<NetlinkAddr>(fd, &mut parts, None, MsgFlags::MSG_TRUNC)
+                recvmsg::<NetlinkAddr>(fd, &mut parts, None, flags)
                     .map(|m| (m.bytes, m.address.map(|from| from.pid())))
-            })
-            .map_err(failed)?;
+            });
+            let received = match received {
+                // Not seen yet, and no call at all where it is not.
+                Err(Errno::EAGAIN) => {
+                    self.wait().map_err(failed)?;
+                    continue;
+                }
+                received => received.map_err(failed)?,
+            };
             // Root of a container can send us datagrams too, if the socket is in that container's namespace.
             let (length, Some(0)) = received else { continue };
             if length > self.buffer.len() {

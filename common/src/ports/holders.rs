@@ -2,16 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::mem::MaybeUninit;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, readlinkat};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 use nix::unistd::Pid;
+use rustix::fs::{RawDir, readlinkat_raw};
 
 use crate::map::MapError;
 use crate::namespace::NamespaceKind;
 use crate::output::one_line;
 use crate::process::{Process, ProcessError};
+use crate::sys;
 
 /// A process that has sockets open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,23 +135,27 @@ fn name_and_start(process: &Process) -> Result<(String, u64), ProcessError> {
 }
 
 /// Which of the `wanted` sockets the process has open, each once.
-fn sockets_of(pid: Pid, wanted: &HashSet<u32>) -> nix::Result<Vec<u32>> {
+fn sockets_of(pid: Pid, wanted: &HashSet<u32>) -> nix::Result<HashSet<u32>> {
     let directory = format!("/proc/{pid}/fd");
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let opened = nix::fcntl::open(directory.as_str(), flags, Mode::empty())?;
-    let again = openat(&opened, ".", flags, Mode::empty())?;
-    let mut found = Vec::new();
-    for entry in nix::dir::Dir::from_fd(again)? {
-        let Ok(link) = readlinkat(&opened, entry?.file_name()) else { continue };
-        let inode = link.to_str().and_then(socket_inode).filter(|inode| wanted.contains(inode));
-        found.extend(inode.filter(|inode| !found.contains(inode)));
+    let errno = |errno: rustix::io::Errno| Errno::from_raw(errno.raw_os_error());
+    let opened = sys::open(directory.as_str(), OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+    let (mut room, mut link_room) = ([MaybeUninit::uninit(); 8192], [MaybeUninit::uninit(); 64]);
+    let mut entries = RawDir::new(&opened, &mut room);
+    let mut found = HashSet::new();
+    while let Some(entry) = entries.next() {
+        // Longer ones are no socket's.
+        let Ok((link, _)) = readlinkat_raw(&opened, entry.map_err(errno)?.file_name(), &mut link_room) else {
+            continue;
+        };
+        found.extend(socket_inode(link).filter(|inode| wanted.contains(inode)));
     }
     Ok(found)
 }
 
 /// `socket:[123]`.
-fn socket_inode(link: &str) -> Option<u32> {
-    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+fn socket_inode(link: &[u8]) -> Option<u32> {
+    let number = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -178,9 +184,9 @@ mod tests {
 
     #[test]
     fn other_links_of_descriptors_are_no_sockets() {
-        assert_eq!(socket_inode("socket:[123]"), Some(123));
+        assert_eq!(socket_inode(b"socket:[123]"), Some(123));
         for link in ["pipe:[123]", "socket:[", "socket:[x]", "/tmp/socket:[1]", "socket:[99999999999]"] {
-            assert_eq!(socket_inode(link), None, "{link}");
+            assert_eq!(socket_inode(link.as_bytes()), None, "{link}");
         }
     }
 }

@@ -2,7 +2,6 @@
 //! addresses where something is forwarded to one.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -10,9 +9,10 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::forwards::{ForwardedPort, forwards};
+use super::in_use::ProcNet;
 use super::nat_rule::{NatCondition, NatHook, NatTable};
 use super::tunnels::tunnels;
-use super::{SocketHolders, in_use, ip_tables, nft};
+use super::{SocketHolders, ip_tables, nft};
 use crate::map::{LookDepth, MapEntry, MapError, Unseen, walk_inside};
 use crate::netlink::{
     ANYCAST, Chain, ListeningSocket, Netfilter, NetlinkError, Socket, TableFamily, listening_sockets,
@@ -69,13 +69,15 @@ pub enum AddressNeed {
 /// # Errors
 /// When not even `/proc` and our own network can be looked at.
 pub fn read(addresses: AddressNeed, depth: LookDepth) -> Result<PortsSnapshot, MapError> {
-    let has_legacy = [false, true].map(|six| fs::metadata(names_file(six)).is_ok());
+    let file = "/proc/thread-self/net";
+    let proc_net = ProcNet::open().map_err(|errno| MapError::Proc { file, source: errno.into() })?;
+    let has_legacy = [false, true].map(|six| proc_net.has_legacy(six));
     let mut no_rules = Vec::new();
     let walk = walk_inside(depth, |entry, is_own| {
-        let sockets = listening_sockets(in_use::socket_kinds())?;
+        let sockets = listening_sockets(proc_net.socket_kinds())?;
         // What waits is told even where nobody may look at the rules.
         let mut cookie = None;
-        let forwards = read_forwards(has_legacy, &mut cookie).unwrap_or_else(|error| {
+        let forwards = read_forwards(&proc_net, has_legacy, &mut cookie).unwrap_or_else(|error| {
             no_rules.push((entry.clone(), error));
             vec![]
         });
@@ -132,13 +134,12 @@ fn names_of(entry: &MapEntry) -> Vec<PathBuf> {
     first.iter().cloned().chain(others).collect()
 }
 
-/// The kernel makes a table of iptables-legacy when it is first asked for: so one that is not listed is not asked for.
-fn names_file(is_six: bool) -> &'static str {
-    if is_six { "/proc/thread-self/net/ip6_tables_names" } else { "/proc/thread-self/net/ip_tables_names" }
-}
-
 /// What the rules of the namespace of this thread forward; and its cookie, where there is a socket to ask.
-fn read_forwards(has_legacy: [bool; 2], cookie: &mut Option<u64>) -> Result<Vec<ForwardedPort>, RulesError> {
+fn read_forwards(
+    proc_net: &ProcNet,
+    has_legacy: [bool; 2],
+    cookie: &mut Option<u64>,
+) -> Result<Vec<ForwardedPort>, RulesError> {
     let mut tables = Vec::new();
     if let Some(mut netfilter) = Netfilter::open()? {
         *cookie = netfilter.netns_cookie();
@@ -147,9 +148,8 @@ fn read_forwards(has_legacy: [bool; 2], cookie: &mut Option<u64>) -> Result<Vec<
             tables.push(nft_table(&mut netfilter, family, table, &chains)?);
         }
     }
-    for is_six in [false, true].into_iter().filter(|six| has_legacy[usize::from(*six)]) {
-        let names = fs::read_to_string(names_file(is_six)).unwrap_or_default();
-        if names.lines().any(|name| name == "nat") {
+    for is_six in [false, true] {
+        if has_legacy[usize::from(is_six)] && proc_net.has_legacy_nat(is_six) {
             tables.push(ip_tables::nat_table(is_six).map_err(RulesError::IpTables)?);
         }
     }
