@@ -1,5 +1,6 @@
 //! `--matrix`: every container to every other one, of a fake Docker's on a bridge of the lab's.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,7 +12,8 @@ use support::fake_docker;
 use support::fake_engine::FakeEngine;
 use support::lab::Lab;
 use support::run::{Ran, Run};
-use support::skip::{Missing, need};
+use support::skip::{Missing, need, program};
+use support::tools;
 use support::until::as_busy;
 
 /// Containers on a bridge, 198.18.1.2 and so on, whose gateway is the lab, 198.18.1.1; and Docker, which knows them.
@@ -238,4 +240,28 @@ fn a_matrix_in_which_nobody_answers_ends_within_seconds() {
         ran.took < as_busy(Duration::from_secs(3)),
         "one by one it would take a second for each 128: {ran}"
     );
+}
+
+/// As many requests are due at once as several threads share; each pair is told once.
+#[test]
+fn many_pairs_are_reached_with_threads_and_where_there_are_none() {
+    need!(program("strace", "strace"));
+    let names: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
+    let scene = need!(Scene::new(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    let words = ["--engine-timeout", "30s", "--matrix", "-4", "-W", "20", "--json"];
+    let threadless = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=clone,clone3:error=EAGAIN"];
+    let mut refused = scene.lab.command("strace");
+    refused.args(threadless).arg(tools::tool("netns-ping")).args(words);
+    let mut usual = scene.lab.tool("netns-ping");
+    usual.args(words);
+    for command in [&mut usual, &mut refused] {
+        let ran = command.run().ok().stderr_is("");
+        let heard = events(&ran);
+        let replies = of_kind(&heard, "reply");
+        let pairs: HashSet<(&str, &str)> = replies
+            .iter()
+            .map(|reply| (reply["from"].as_str().unwrap(), reply["dest"].as_str().unwrap()))
+            .collect();
+        assert_eq!((replies.len(), pairs.len()), (100, 100), "each to the others and to the gateway: {ran}");
+    }
 }

@@ -2,6 +2,7 @@
 //! in each network.
 
 mod ask;
+mod burst;
 mod engines;
 mod expected;
 mod network;

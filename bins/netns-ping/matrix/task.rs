@@ -11,6 +11,7 @@ use common::packet::icmp::TxEvent;
 use common::probe::{ProbeState, ProbeTask, Probes, SendTime};
 use nix::errno::Errno;
 
+use super::burst::{BurstSender, DueRequest, RequestOutcome};
 use super::node::Node;
 use super::pair::{Pair, PairEnd, PairOutcome};
 
@@ -27,6 +28,7 @@ pub struct MatrixTask<'a, Each> {
     timeout: Duration,
     each: Each,
     waiting: VecDeque<usize>,
+    sender: BurstSender,
     probes: Probes<PairProbe>,
     /// How many of these are under way, and how many of them open: their neighbours are known, or asked for.
     under_way: usize,
@@ -51,44 +53,81 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> MatrixTask<'a, Each
         each: Each,
     ) -> Self {
         let due = (0..pairs.len()).filter(|at| pairs[*at].outcome.is_none());
-        let (waiting, probes) = (due.collect(), Probes::default());
-        let (under_way, open, closed, strays) = (0, 0, 0, 0);
-        MatrixTask { nodes, pairs, tries, timeout, each, waiting, probes, under_way, open, closed, strays }
+        MatrixTask {
+            waiting: due.collect(),
+            nodes,
+            pairs,
+            tries,
+            timeout,
+            each,
+            sender: BurstSender::new(),
+            probes: Probes::default(),
+            under_way: 0,
+            open: 0,
+            closed: 0,
+            strays: 0,
+        }
     }
 
     /// Sends as many as may be under way.
     fn send(&mut self) -> Result<(), Failure> {
-        while self.open < MOST_OPEN
+        let mut has_room = true;
+        while has_room && self.open < MOST_OPEN && !self.waiting.is_empty() {
+            let due = self.take_due()?;
+            let sent = self.sender.send(self.nodes, &due);
+            let mut again = Vec::new();
+            for (request, sent) in due.into_iter().zip(sent) {
+                again.extend(self.note(request, sent)?);
+            }
+            has_room = again.is_empty();
+            again.into_iter().rev().for_each(|at| self.waiting.push_front(at));
+        }
+        Ok(())
+    }
+
+    /// Notes what came of a request. The pair, if it has to wait for its turn again.
+    fn note(&mut self, request: DueRequest, sent: Option<RequestOutcome>) -> Result<Option<usize>, Failure> {
+        let at = request.pair;
+        let (sent, when) = sent.unwrap_or_else(|| SendTime::of(|| Err(Errno::EAGAIN)));
+        let is_open = sent.is_ok();
+        self.probes.add(1, when, PairProbe { pair: at, is_open });
+        let Err(errno) = sent else {
+            (self.under_way, self.open) = (self.under_way + 1, self.open + 1);
+            return Ok(None);
+        };
+        // The number is taken; nothing comes for it.
+        if let Some(probe) = self.probes.get(self.probes.count()) {
+            probe.state = ProbeState::Failed;
+        }
+        let pair = &mut self.pairs[at];
+        if matches!(errno, Errno::EAGAIN | Errno::ENOBUFS) && pair.tries <= self.tries.saturating_mul(10) {
+            return Ok(Some(at));
+        }
+        pair.outcome = Some(PairOutcome::NotSent(errno));
+        (self.each)(self.nodes, &self.pairs[at])?;
+        Ok(None)
+    }
+
+    /// Takes as many as may be under way from those that wait, in the order of their numbers.
+    fn take_due(&mut self) -> Result<Vec<DueRequest>, Failure> {
+        let mut due = Vec::new();
+        while self.open + due.len() < MOST_OPEN
             && let Some(at) = self.waiting.pop_front()
         {
             let pair = &mut self.pairs[at];
             let family = IpFamily::of(pair.address);
-            let sockets = &mut self.nodes[pair.from].sockets;
-            let Some((_, socket)) = sockets.iter_mut().find(|(of, _)| *of == family) else {
+            if !self.nodes[pair.from].sockets.iter().any(|(of, _)| *of == family) {
                 // No address of that family is on a link that is up.
                 pair.outcome = Some(PairOutcome::NotSent(Errno::ENETUNREACH));
                 (self.each)(self.nodes, &self.pairs[at])?;
                 continue;
-            };
-            pair.tries += 1;
-            let (to, sequence) = (socket_address(pair.address, pair.index), self.probes.next_sequence());
-            let (sent, when) = SendTime::of(|| socket.send(to, sequence, 1));
-            match sent {
-                Ok(_) => {
-                    self.probes.add(1, when, PairProbe { pair: at, is_open: true });
-                    (self.under_way, self.open) = (self.under_way + 1, self.open + 1);
-                }
-                Err(Errno::EAGAIN | Errno::ENOBUFS) if pair.tries <= self.tries.saturating_mul(10) => {
-                    self.waiting.push_front(at);
-                    break;
-                }
-                Err(errno) => {
-                    pair.outcome = Some(PairOutcome::NotSent(errno));
-                    (self.each)(self.nodes, &self.pairs[at])?;
-                }
             }
+            pair.tries += 1;
+            let (from, to) = (pair.from, socket_address(pair.address, pair.index));
+            let sequence = self.probes.next_sequence().wrapping_add(due.len() as u16);
+            due.push(DueRequest { pair: at, from, to, sequence });
         }
-        Ok(())
+        Ok(due)
     }
 
     /// Those that have timed out are sent again, or are lost.
