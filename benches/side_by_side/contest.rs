@@ -10,6 +10,7 @@
 //! | `PID` | a process in the fixture's network namespace: the container's first, or a stand-in's |
 //! | `LINK` | a name under `/run/netns` for that namespace |
 //! | `SOCKET` | the path of the engine's socket |
+//! | `WORKSHOP` | the directory of the floors, and of programs that a row looks at |
 //! | `TRUE` | a program that does nothing; when answers are compared, one that says in which network it runs |
 
 use serde::Serialize;
@@ -120,6 +121,13 @@ const MANY_NETNS: &str = "ip link add br-map up type bridge; \
 const NO_NETNS: &str =
     "for n in $(seq 1000); do echo netns del map-$n; done | ip -batch -; ip link del br-map";
 
+/// A thousand namespaces, in each of which `waiters` waits on a port of TCP and one of UDP.
+const MANY_PORTS: &str = "WORKSHOP/waiters 1000 >/run/netns/.waiting 2>&1 & echo $! >/run/netns/.waiters; \
+                          until grep -qs . /run/netns/.waiting; do sleep 0.1; done; cat /run/netns/.waiting; \
+                          grep -q ready /run/netns/.waiting";
+const NO_PORTS: &str = "kill $(cat /run/netns/.waiters); rm -f /run/netns/.wait*; \
+                        for n in $(seq 1000); do echo netns del ports-$n; done | ip -batch -";
+
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "cpid",
@@ -127,7 +135,7 @@ pub(crate) const ROWS: &[Row] = &[
         ours: "cpid NAME",
         peers: &["docker inspect -f {{.State.Pid}} NAME"],
         floor: Some("inspect SOCKET NAME"),
-        targets: &[times(1.0 / 6.0, "docker"), times(2.0, "inspect")],
+        targets: &[times(1.0 / 6.0, "docker"), times(1.7, "inspect")],
         ..PLAIN
     },
     Row {
@@ -264,12 +272,28 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
+        name: "ports",
+        work: "who waits on which port, in 1,000 network namespaces with 2,000 sockets",
+        ours: "netns-ls --ports",
+        // It does not say what is forwarded.
+        peers: &[
+            "sh -c 'for link in $(ip netns list | cut -d\" \" -f1); do ip netns exec $link ss -Hlntup; done'",
+        ],
+        floor: Some("ports"),
+        targets: &[times(1.3, "ports"), times(1.0 / 20.0, "sh")],
+        every: 20,
+        before: MANY_PORTS,
+        after: NO_PORTS,
+        proof: "grep -oE '0\\.0\\.0\\.0:(80|53)\\b' | wc -l",
+        ..PLAIN
+    },
+    Row {
         name: "cpid-crowd",
         work: "a container's name becomes its PID, one of 200",
         ours: "cpid NAME",
         peers: &["docker inspect -f {{.State.Pid}} NAME"],
         floor: Some("inspect SOCKET NAME"),
-        targets: &[Target { at_most: 1.15, of: Of::Row("cpid") }],
+        targets: &[times(1.7, "inspect"), Target { at_most: 1.15, of: Of::Row("cpid") }],
         in_crowd: true,
         ..PLAIN
     },

@@ -14,6 +14,9 @@ const SOURCES: &[(&str, &str)] = &[
     ("inspect", include_str!("../floors/inspect.c")),
     ("enter_net", include_str!("../floors/enter_net.c")),
     ("map", include_str!("../floors/map.c")),
+    ("ports", include_str!("../floors/ports.c")),
+    // No floor, but what one looks at.
+    ("waiters", include_str!("../floors/waiters.c")),
 ];
 
 /// A directory for what the bench makes; dropping it removes it.

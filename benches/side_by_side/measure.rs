@@ -172,6 +172,7 @@ fn filled_in(word: &str, fixture: &Fixture) -> Result<String, BenchError> {
         false => word.to_owned(),
     };
     let word = word.replace("PID", &fixture.pid.to_string()).replace("LINK", &fixture.link);
+    let word = word.replace("WORKSHOP", &fixture.workshop.display().to_string());
     Ok(word.replace("SOCKET", &fixture.socket.display().to_string()))
 }
 
