@@ -87,7 +87,12 @@ impl Walker<'_> {
         let netns = place.netns;
         let visited = self.state.netns(netns).ok()?;
         let filters = visited.filters();
-        let run = filters.run(family, hook, packet);
+        let is_tracked = !self.untracked.contains(&netns);
+        let packet = FilterPacket { is_tracked, ..packet.clone() };
+        let run = filters.run(family, hook, &packet);
+        if !run.is_tracked && is_tracked {
+            self.untracked.push(netns);
+        }
         if !filters.is_whole {
             self.doubt(format!("the packet filters of {} could not be read whole", self.who(netns)));
         }

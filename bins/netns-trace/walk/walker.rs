@@ -21,6 +21,8 @@ pub struct Walker<'a> {
     pub packet: FlyingPacket,
     /// What each namespace that tracks flows has made of it.
     pub tracked: Vec<TrackedPacket>,
+    /// Namespaces whose rules have the flow not tracked.
+    pub untracked: Vec<u64>,
     pub walk: TraceWalk,
     /// Those that forwarded the probe, in their order.
     pub passed: Vec<PassedRouter>,
@@ -90,6 +92,7 @@ impl<'a> Walker<'a> {
             dest,
             packet,
             tracked: Vec::new(),
+            untracked: Vec::new(),
             walk: TraceWalk { probe: Some(probe.protocol), ..TraceWalk::default() },
             passed: Vec::new(),
         }

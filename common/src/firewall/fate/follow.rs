@@ -78,6 +78,10 @@ impl<'a> ChainFollower<'a> {
                     packet.mark = None;
                     goes_on = true;
                 }
+                RuleTarget::Untrack => {
+                    packet.is_tracked = false;
+                    goes_on = true;
+                }
                 RuleTarget::Accept => outcomes.accepted = true,
                 RuleTarget::Translate(translation) => outcomes.translated = Some(*translation),
                 RuleTarget::Return => outcomes.returned = true,

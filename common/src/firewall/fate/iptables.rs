@@ -134,6 +134,9 @@ fn syn_only(mask: &str, set: Option<&String>, packet: &FilterPacket) -> RuleMatc
 
 /// The first packet of a flow is new, the answer to it is of an established one.
 fn state(list: &str, packet: &FilterPacket) -> RuleMatch {
+    if !packet.is_tracked {
+        return RuleMatch::Unknown;
+    }
     RuleMatch::any(list.split(',').map(|state| match state {
         "NEW" => RuleMatch::of(!packet.is_answer),
         "ESTABLISHED" => RuleMatch::of(packet.is_answer),
@@ -205,6 +208,8 @@ fn target(name: &str, is_goto: bool, rest: &[String]) -> RuleTarget {
             _ => RuleTarget::MarkUnknown,
         },
         "CONNMARK" => RuleTarget::MarkUnknown,
+        "NOTRACK" => RuleTarget::Untrack,
+        "CT" if rest.iter().any(|word| word == "--notrack") => RuleTarget::Untrack,
         name if GO_ON.contains(&name) => RuleTarget::Continue,
         name if is_goto => RuleTarget::Goto(name.to_owned()),
         name => RuleTarget::Jump(name.to_owned()),

@@ -51,6 +51,8 @@ pub struct HookRun {
     pub translation: Option<PacketTranslation>,
     /// Whether NAT may make something else of it.
     pub may_translate: bool,
+    /// Whether its flow is still tracked.
+    pub is_tracked: bool,
     /// The mark that it has afterwards; nothing where it is not known.
     pub mark: Option<u32>,
 }
@@ -74,6 +76,7 @@ impl NetnsFilters {
             may_drop: Vec::new(),
             translation: None,
             may_translate: false,
+            is_tracked: packet.is_tracked,
             mark: packet.mark,
         };
         let mut chains: Vec<&FilterChain> =
@@ -101,7 +104,7 @@ impl NetnsFilters {
                 None => {}
             }
         }
-        run.mark = packet.mark;
+        (run.mark, run.is_tracked) = (packet.mark, packet.is_tracked);
         run
     }
 

@@ -36,7 +36,11 @@ pub(super) fn read(text: &str, packet: &FilterPacket) -> ReadRule {
                 };
                 return rule;
             }
-            "log" | "notrack" => {
+            "notrack" => {
+                rule.target = RuleTarget::Untrack;
+                return rule;
+            }
+            "log" => {
                 // Up to the next word that begins something else: what it is logged with is in quotes, or a number.
                 1 + log_words(rest)
             }
@@ -137,6 +141,7 @@ fn condition(rule: &mut ReadRule, words: &[String], packet: &FilterPacket) -> Op
         ("tcp" | "udp" | "th", "dport") => any(&|value| is_port(value, '-', packet.port)),
         ("tcp" | "udp" | "th", "sport") => any(&|value| is_port(value, '-', packet.source_port)),
         ("icmp" | "icmpv6", "type") => any(&|value| RuleMatch::known(packet.is_icmp_type(value))),
+        ("ct", "state") if !packet.is_tracked => RuleMatch::Unknown,
         ("ct", "state") => any(&|value| match value {
             "new" => RuleMatch::of(!packet.is_answer),
             "established" => RuleMatch::of(packet.is_answer),

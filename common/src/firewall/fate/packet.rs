@@ -29,6 +29,8 @@ pub struct FilterPacket {
     pub is_answer: bool,
     /// Whether NAT has replaced the destination of its flow.
     pub is_dnat: bool,
+    /// Whether its flow is tracked; of one that is not, its state is not known.
+    pub is_tracked: bool,
     /// Its mark; nothing where it is not known.
     pub mark: Option<u32>,
 }
@@ -60,6 +62,7 @@ impl FilterPacket {
             is_local: false,
             is_answer: false,
             is_dnat: false,
+            is_tracked: true,
             mark: None,
         }
     }

@@ -30,6 +30,8 @@ pub enum RuleTarget {
     Goto(String),
     /// It counts or logs.
     Continue,
+    /// Its flow is not tracked.
+    Untrack,
     /// The packet gets a mark: this value in these bits.
     Mark(u32, u32),
     /// The packet gets a mark that is not known.

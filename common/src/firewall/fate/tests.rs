@@ -185,3 +185,24 @@ fn whether_the_source_is_replaced_is_said_only_where_it_is_certain() {
     let partly = NetnsFilters { chains: vec![], is_whole: false };
     assert_eq!(partly.translates(&packet()), None);
 }
+
+#[test]
+fn of_a_flow_that_is_not_tracked_no_state_is_known() {
+    let established = ["ct state established,related accept", "ct state invalid drop"];
+    let filters = |first: &str| {
+        whole(vec![chain(
+            FilterProgram::Nft,
+            "inet x",
+            "forward",
+            Some("accept"),
+            &[&[first], &established[..]].concat(),
+        )])
+    };
+    assert_eq!(fate(&filters("counter")), "passes");
+    assert_eq!(fate(&filters("tcp dport 80 notrack")), "unknown");
+    assert_eq!(fate(&filters("tcp dport 81 notrack")), "passes");
+    let of_iptables =
+        |first: &str| forward("accept", &[first, "-A FORWARD -m conntrack --ctstate INVALID -j DROP"]);
+    assert_eq!(fate(&of_iptables("-A FORWARD -p tcp -j CT --notrack")), "unknown");
+    assert_eq!(fate(&of_iptables("-A FORWARD -p tcp -j CT --zone 1")), "passes");
+}
