@@ -50,7 +50,10 @@ impl EvidenceLevel {
             Self::Explain => help.contains("--explain"),
             Self::State | Self::Perf | Self::All => help.contains("--evidence"),
         };
-        Self::ALL.into_iter().filter(is_there).collect()
+        let wanted = std::env::var("NETNS_TOOLBOX_LEVEL").unwrap_or_default();
+        let is_wanted =
+            |level: &Self| wanted.is_empty() || wanted.split(',').any(|word| word == level.word());
+        Self::ALL.into_iter().filter(|level| is_there(level) && is_wanted(level)).collect()
     }
 
     /// The verdict for what works.
