@@ -109,40 +109,79 @@ END
 
 # snapshot: what is set in each netns, a line for each thing. An empty chain with the policy accept is nothing; counters, times and
 # what the kernel learns by itself are left out.
-cat >/run/snapshot.sh <<'END'
-n=$1
-{
-ip -o link | sed -E 's/^[0-9]+: //; s/@[^:]*:/:/; s/,(LOWER_UP|NO-CARRIER)//g; s/(NO-CARRIER|LOWER_UP),//; s/ state [A-Z]+//; s/ qdisc [a-z]+//; s/ \\ .*//'
-ip -d -o link show type bridge | grep -oE '(stp_state|vlan_filtering|forward_delay|br_nf[a-z_]*|nf_call_[a-z0-9]+) [0-9]+' | sed 's/^/bridge /'
-ip -o addr | sed -E 's/^[0-9]+: //; s/ *valid_lft.*//; s/\\//'
-{ ip -4 route show table all; ip -6 route show table all; } | grep -v ' table local ' | sed -E 's/ expires [^ ]+//; s/ pref medium//'
-ip rule; ip -6 rule
-ip neigh show nud permanent | grep -v ' NOARP'; ip neigh show proxy
-bridge fdb show | grep -E 'static|permanent' | grep -vE '^(33:33|01:00)'
-bridge -d link show | sed -E 's/^[0-9]+: //; s/@[^:]*:/:/; s/ state [a-z]+ priority/ priority/; s/,(LOWER_UP|NO-CARRIER)//g; s/(NO-CARRIER|LOWER_UP),//; s/ state [A-Z]+//'
-# "noqueue" and what mq makes of itself are the kernel's.
-tc qdisc | grep -vE ' (noqueue|pfifo_fast) '
-for d in $(ls /proc/sys/net/ipv4/conf); do case $d in all|default|lo) continue;; esac
-    for h in ingress egress; do tc filter show dev $d $h 2>/dev/null | grep -E 'pref' | sed "s/^/tc $d $h /"; done; done
-ip xfrm policy | paste -sd' '
+cat >/run/read.sh <<'END'
+echo "@netns $1"
+echo "@link"; ip -o link
+echo "@addr"; ip -o addr
+echo "@route"; ip -4 route show table all; ip -6 route show table all
+echo "@rule"; ip rule; ip -6 rule
+echo "@neigh"; ip neigh show nud permanent
+if [ $1 = host ]; then
+    echo "@fdb"; bridge fdb show
+    echo "@bridge"; ip -d -o link show type bridge
+    echo "@port"; bridge -d link show
+fi
+qdiscs=$(tc qdisc)
+echo "@qdisc"; echo "$qdiscs"
+case $qdiscs in *clsact* | *ingress*)
+    for d in $(ls /proc/sys/net/ipv4/conf | grep -vxE 'all|default|lo'); do
+        for h in ingress egress; do echo "@filter $d $h"; tc filter show dev $d $h 2>/dev/null; done
+    done ;;
+esac
+echo "@xfrm"; ip xfrm policy
+echo "@sysctl"
 cd /proc/sys/net
 grep -s '' ipv4/ip_forward ipv4/icmp_echo_ignore_all ipv4/ip_nonlocal_bind ipv6/icmp/echo_ignore_all bridge/* netfilter/nf_log/* \
     netfilter/nf_log_all_netns netfilter/nf_conntrack_max ipv4/conf/*/{rp_filter,forwarding,route_localnet,accept_local,proxy_arp} \
     ipv4/conf/*/{log_martians,arp_ignore,arp_announce,arp_filter,send_redirects,accept_redirects} \
-    ipv6/conf/*/{forwarding,disable_ipv6,accept_ra,accept_redirects} | sed 's/^/sysctl /'
-nft -s list ruleset 2>/dev/null | perl -ne '
-    s/^\s+|\s+$//g; next if $_ eq "" || $_ eq "}" ;
-    if (/^table (.*) \{$/) { $t = $1; $c = ""; next }
-    if (/^(chain|set|map|counter) (\S+) \{$/) { $c = "$1 $2"; next }
-    if (/^type .* policy accept;$/ || /^type (?!.*policy)/) { next }
-    s/ counter(?= |$)//g;
-    print "nft $t $c: $_\n"'
-for save in iptables-save ip6tables-save iptables-legacy-save ip6tables-legacy-save; do
-    $save 2>/dev/null | sed -E '/^#/d; /^:[^ ]+ (ACCEPT|-) /d; /^COMMIT/d; s/^(:.*) \[.*\]/\1/' | awk -v s=$save '/^\*/ { t = $0; next } { print s, t, $0 }'
-done
-} 2>&1 | sed "s/^/$n: /" | LC_ALL=C sort
+    ipv6/conf/*/{forwarding,disable_ipv6,accept_ra,accept_redirects}
+saves=
+rules=$(nft -s list ruleset 2>/dev/null)
+[ -z "$rules" ] || { echo "@nft"; echo "$rules"; saves="iptables-save ip6tables-save"; }
+[ ! -s /proc/net/ip_tables_names ] || saves="$saves iptables-legacy-save"
+[ ! -s /proc/net/ip6_tables_names ] || saves="$saves ip6tables-legacy-save"
+for save in $saves; do echo "@save $save"; $save 2>/dev/null; done
 END
-snapshot() { for n in host a b c d e r f $(ls /run/netns | grep -vxE '[abcderf]|host'); do within $n bash /run/snapshot.sh $n; done; }
+cat >/run/settle.pl <<'END'
+my ($netns, $what, $table, $chain, $port) = ("", "", "", "", "");
+while (<STDIN>) {
+    chomp;
+    if (/^\@netns (.*)/) { $netns = $1; next }
+    if (/^\@(.*)/) { $what = $1; $table = $chain = ""; next }
+    if ($what eq "port" && /^\s/) { s/^\s+/$port /; }
+    elsif ($what eq "link" || $what eq "port") {
+        ($port) = /^\d+: ([^:@]+)/;
+        s/^\d+: //; s/@[^:]*:/:/; s/,(LOWER_UP|NO-CARRIER)//g; s/(NO-CARRIER|LOWER_UP),//; s/ state [A-Za-z]+//g; s/ qdisc [a-z]+//;
+        s/ \\ .*//;
+    }
+    elsif ($what eq "addr") { s/^\d+: //; s/ *valid_lft.*//; s/\\//; s/ (tentative|dadfailed)//g }
+    elsif ($what eq "route") { next if / table local /; s/ expires \S+//; s/ pref medium//; s/ linkdown//; s/ dead//; }
+    elsif ($what eq "neigh") { next if / NOARP/ }
+    elsif ($what eq "fdb") { next unless /static|permanent/; next if /^(33:33|01:00)/ }
+    elsif ($what eq "bridge") { $_ = join " ", /((?:stp_state|vlan_filtering|forward_delay|nf_call_\w+) \d+)/g }
+    # These are the kernel's own.
+    elsif ($what eq "qdisc") { next if / (noqueue|pfifo_fast) / }
+    elsif ($what eq "nft") {
+        s/^\s+|\s+$//g; next if $_ eq "" || $_ eq "}";
+        if (/^table (.*) \{$/) { $table = $1; $chain = ""; next }
+        if (/^(?:chain|set|map) (\S+) \{$/) { $chain = $1; next }
+        next if /^type .* policy accept;$/ || /^type (?!.*policy)/;
+        s/ counter(?= |$)//g;
+    }
+    elsif ($what =~ /^save/) {
+        if (/^(\*.*)/) { $table = $1; next }
+        next if /^#|^:\S+ (ACCEPT|-) |^COMMIT/;
+        s/^(:.*) \[.*\]/$1/;
+    }
+    s/\s+$//;
+    print "$netns $what: ", join(" ", grep { $_ ne "" } $table, $chain, $_), "\n" if $_ ne "";
+}
+END
+snapshot() {
+    local n
+    for n in host $(ls /run/netns | grep -vx host); do within $n bash /run/read.sh $n; done 2>&1 |
+        perl /run/settle.pl | LC_ALL=C sort
+}
 
 # Where a hop is: the inode of each netns.
 inodes() { for n in $(ls /run/netns); do echo $n $(stat -Lc %i /run/netns/$n); done; echo host $(stat -Lc %i /proc/self/ns/net); }
