@@ -65,8 +65,7 @@ fn insisted(dest: &Dest, why: Failure, net: &ContainerRoutes) -> Result<Destinat
     let (Dest::Host(DestHost::Address(address, _)), Some((link, index))) = (dest, &net.origin.link) else {
         return Err(why);
     };
-    let route =
-        RouteLookup { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
+    let route = RouteLookup { index: Some(*index), ..RouteLookup::default() };
     let (word, link) = (dest.to_string(), link.to_string());
     Ok(Destination {
         name: word.clone(),

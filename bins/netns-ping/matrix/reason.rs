@@ -88,8 +88,7 @@ fn known(nodes: &[Node], pair: &Pair, request: &MatrixRequest, asked: NeighbourA
         index: Some(pair.index).filter(|index| *index != 0),
         gateway,
         source: own.next().map(|(own, _)| own.address()),
-        is_local: false,
-        is_group: false,
+        ..RouteLookup::default()
     };
     let link = node.network.links.iter().find(|link| link.index == pair.index);
     let link = link.map_or_else(String::new, |link| link.name.to_string_lossy().into_owned());

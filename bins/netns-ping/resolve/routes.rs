@@ -356,8 +356,7 @@ mod tests {
             index: Some(2),
             gateway: None,
             source: source.parse().ok(),
-            is_local: false,
-            is_group: false,
+            ..RouteLookup::default()
         };
         let rank = |to: &str, from: &str| rank(to.parse().unwrap(), Some(&route(from)));
         let v4 = rank("10.1.0.1", "10.1.0.2");

@@ -36,6 +36,7 @@ impl Walker<'_> {
         self.track(netns, before);
         if from.is_none() {
             self.fits(out);
+            self.fits_path(out, route);
         }
         self.transmit(out, next_hop)
     }
@@ -73,6 +74,28 @@ impl Walker<'_> {
             .or_advised(format!("send packets of at most {mtu} bytes"));
         let place = self.link_place(out, None);
         self.stop(place, reason);
+    }
+
+    /// The sender knows of a smaller MTU on the way, by its route or because a router said so.
+    fn fits_path(&mut self, out: LinkPlace, route: &RouteLookup) {
+        let bytes = u32::from(self.packet.bytes);
+        let Some(mtu) = route.mtu_bytes.filter(|mtu| bytes > *mtu && self.packet.dont_fragment) else {
+            return;
+        };
+        let says = if route.is_mtu_learned { "a router has said that" } else { "the route says that" };
+        let text = format!(
+            "{}: the packet has {bytes} bytes and may not be split, and {says} the MTU on the way is {mtu}",
+            self.at(out)
+        );
+        let reason = StopReason::new(Cause::Mtu, TraceVerdict::Unreachable, text);
+        let forget = hint!("{} route flush cache", self.ip());
+        let place = self.link_place(out, None);
+        if route.is_mtu_learned {
+            self.stop_last(place, reason.fixed_by(self.inside(out.netns, forget)));
+        } else {
+            let advice = format!("send packets of at most {mtu} bytes, or change the mtu of the route");
+            self.stop(place, reason.advised(advice));
+        }
     }
 
     /// The command that gives an interface the MTU of the other end of its cable, where that is greater.

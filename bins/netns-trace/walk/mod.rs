@@ -48,6 +48,7 @@ pub fn walk(
             }
         }
     }
+    walker.walk.obstacles.extend(walker.remembered);
     Ok(walker.walk)
 }
 

@@ -24,6 +24,8 @@ pub struct Walker<'a> {
     /// Namespaces whose rules have the flow not tracked.
     pub untracked: Vec<u64>,
     pub walk: TraceWalk,
+    /// What stops the packet at its sender because of what stopped one before further on: the other is named first.
+    pub remembered: Option<TraceObstacle>,
     /// Those that forwarded the probe, in their order.
     pub passed: Vec<PassedRouter>,
 }
@@ -94,6 +96,7 @@ impl<'a> Walker<'a> {
             tracked: Vec::new(),
             untracked: Vec::new(),
             walk: TraceWalk { probe: Some(probe.protocol), ..TraceWalk::default() },
+            remembered: None,
             passed: Vec::new(),
         }
     }
@@ -162,6 +165,11 @@ impl<'a> Walker<'a> {
     pub fn stop(&mut self, place: HopPlace, reason: StopReason) {
         let obstacle = self.obstacle(place, reason);
         self.walk.obstacles.push(obstacle);
+    }
+
+    /// Something stops it here that an obstacle further on has left.
+    pub fn stop_last(&mut self, place: HopPlace, reason: StopReason) {
+        self.remembered = Some(self.obstacle(place, reason));
     }
 
     /// Something may stop it here.

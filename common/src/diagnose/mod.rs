@@ -6,7 +6,7 @@
 //! ```
 //! use common::diagnose::{Cause, Evidence, judge};
 //! # use common::netlink::RouteLookup;
-//! # let route = RouteLookup { index: None, gateway: None, source: None, is_local: false, is_group: false };
+//! # let route = RouteLookup::default();
 //! let evidence = Evidence::new("web", "docker:web", "10.1.0.9".parse().unwrap(), route, "eth0");
 //! assert_eq!(judge(&evidence).cause, Some(Cause::NoAnswer));
 //! ```

@@ -37,8 +37,7 @@ pub(super) fn silent(gateway: Option<&str>) -> Evidence {
         index: Some(2),
         gateway: gateway.map(ip),
         source: Some(ip("10.1.0.2")),
-        is_local: false,
-        is_group: false,
+        ..RouteLookup::default()
     };
     let mut evidence = Evidence::new("nginx", "nginx", ip("10.1.0.9"), route, "eth0");
     evidence.links = Some(vec![link(2, "eth0", UP)]);

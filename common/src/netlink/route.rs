@@ -22,11 +22,14 @@ pub(super) const RTA_MARK: u16 = 16;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
+const RTA_METRICS: u16 = 8;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_CACHEINFO: u16 = 12;
 const RTA_TABLE: u16 = 15;
 const RTA_VIA: u16 = 18;
 const RTA_PREF: u16 = 20;
+
+const RTAX_MTU: u16 = 2;
 
 const RTNH_F_ONLINK: u32 = 4;
 /// struct rtnexthop: length, flags, weight less one, index.
@@ -89,7 +92,7 @@ pub struct NextHop {
 }
 
 /// How packets go to one destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RouteLookup {
     /// The index of the link.
     pub index: Option<u32>,
@@ -101,6 +104,10 @@ pub struct RouteLookup {
     pub is_local: bool,
     /// Whether they are for all on the link, or for a group there.
     pub is_group: bool,
+    /// The greatest packet, in bytes, where the route says so or a router has said so.
+    pub mtu_bytes: Option<u32>,
+    /// Whether a router has said so: the kernel remembers it for some minutes.
+    pub is_mtu_learned: bool,
 }
 
 impl RouteLookup {
@@ -108,19 +115,36 @@ impl RouteLookup {
         let (family, kind) = (payload.first(), payload.get(7));
         let (family, kind) = (*family.ok_or(Malformed::Short)?, *kind.ok_or(Malformed::Short)?);
         let is_group = matches!(kind, BROADCAST | MULTICAST);
-        let mut found =
-            RouteLookup { index: None, gateway: None, source: None, is_local: kind == LOCAL, is_group };
+        let mut found = RouteLookup { is_local: kind == LOCAL, is_group, ..RouteLookup::default() };
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             match attribute? {
                 (RTA_OIF, value) => found.index = Some(number(value)?),
                 (RTA_GATEWAY, value) => found.gateway = ip(family, value),
                 (RTA_VIA, value) => found.gateway = via(value),
                 (RTA_PREFSRC, value) => found.source = ip(family, value),
+                (RTA_METRICS, value) => found.mtu_bytes = mtu(value)?,
+                (RTA_CACHEINFO, value) => found.is_mtu_learned = expires(value),
                 _ => {}
             }
         }
+        found.is_mtu_learned &= found.mtu_bytes.is_some();
         Ok(found)
     }
+}
+
+/// The MTU among the metrics of a route.
+fn mtu(metrics: &[u8]) -> Result<Option<u32>, Malformed> {
+    for attribute in attributes(metrics) {
+        if let (RTAX_MTU, value) = attribute? {
+            return Ok(Some(number(value)?).filter(|bytes| *bytes != 0));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether what was looked up is remembered for some time only: the third number of struct rta_cacheinfo.
+fn expires(cache: &[u8]) -> bool {
+    cache.get(8..12).is_some_and(|expires| expires != [0; 4])
 }
 
 /// struct rtvia: the family of the router's address, which may be another one (RFC 5549), and the address.
