@@ -56,6 +56,14 @@ impl EvidenceLevel {
         Self::ALL.into_iter().filter(|level| is_there(level) && is_wanted(level)).collect()
     }
 
+    /// So many of a hundred faults have the right cause and hop at least: what was reached, and never less.
+    pub fn least_percent(self) -> usize {
+        match self {
+            Self::Explain | Self::All => 90,
+            Self::State | Self::Perf => 75,
+        }
+    }
+
     /// The verdict for what works.
     pub fn works(self) -> &'static str {
         if self == Self::Explain { "passes" } else { "works" }

@@ -9,6 +9,14 @@ use crate::fault_walk::answers;
 use crate::inside_lab::{InsideLab, observers, walk_all};
 use crate::rows::{WorkingRow, is_wanted, working};
 
+/// Scenes of which something else is said still, at a level. One that is right goes from the list, and none comes.
+const KNOWN: [(&str, &str); 2] = [
+    // Sets of nftables are not read, so that a rule with one may match.
+    ("drops-for-others", "explain"),
+    // That a datagram was delivered is not concluded.
+    ("udp-mute", ""),
+];
+
 #[test]
 fn what_works_is_never_called_anything_else() {
     need!(observers());
@@ -22,6 +30,9 @@ fn what_works_is_never_called_anything_else() {
     let traces = rows.len() * levels.len() * times;
     println!("{} of {traces} traces of what works say something else", wrong.len());
     wrong.iter().for_each(|line| println!("{line}"));
+    let is_known = |line: &str| KNOWN.iter().any(|(id, level)| line.starts_with(&format!("{id} [{level}")));
+    let others: Vec<_> = wrong.iter().filter(|line| !is_known(line)).collect();
+    assert!(others.is_empty(), "{others:?}");
     assert!(void.is_empty(), "{} scenes are void: {void:?}", void.len());
 }
 
