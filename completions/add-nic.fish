@@ -1,9 +1,9 @@
 complete -c add-nic -l host-addr -d 'Address of the host\'s end, or none' -r -f
-complete -c add-nic -s b -l bridge -d 'Attach the other end to this bridge' -r -f
-complete -c add-nic -l peer -d 'Connect to another container or network namespace' -r -f
-complete -c add-nic -l macvlan -d 'Create a macvlan on a host interface: PARENT[:MODE]' -r -f
-complete -c add-nic -l ipvlan -d 'Create an ipvlan on a host interface: PARENT[:MODE]' -r -f
-complete -c add-nic -l phys -d 'Move a host interface into the container' -r -f
+complete -c add-nic -s b -l bridge -d 'Attach the other end to this bridge' -x -a '(cpid --complete bridges 2>/dev/null)'
+complete -c add-nic -l peer -d 'Connect to another container or network namespace' -x -a '(cpid --complete targets 2>/dev/null)'
+complete -c add-nic -l macvlan -d 'Create a macvlan on a host interface: PARENT[:MODE]' -x -a '(cpid --complete interfaces 2>/dev/null)'
+complete -c add-nic -l ipvlan -d 'Create an ipvlan on a host interface: PARENT[:MODE]' -x -a '(cpid --complete interfaces 2>/dev/null)'
+complete -c add-nic -l phys -d 'Move a host interface into the container' -x -a '(cpid --complete interfaces 2>/dev/null)'
 complete -c add-nic -l peer-addr -d 'Address of TARGET2\'s end, or none' -r -f
 complete -c add-nic -l peer-name -d 'Name of TARGET2\'s end (default: the next free ethN)' -r -f
 complete -c add-nic -l vlan -d 'Put the NIC into a VLAN, 1 to 4094' -r -f
@@ -16,7 +16,7 @@ complete -c add-nic -s g -l gateway -d 'Default route via IP; replaces the curre
 complete -c add-nic -s r -l route -d 'Route through the NIC; may be repeated' -r -f
 complete -c add-nic -l metric -d 'Metric of these routes' -r -f
 complete -c add-nic -l sysctl -d 'Set a sysctl of its network; IF in KEY is the NIC' -r -f
-complete -c add-nic -l nat -d 'NAT: reach other networks with the host\'s address' -r -f -a "default-route\t''
+complete -c add-nic -l nat -d 'NAT: reach other networks with the host\'s address'
 all\t''"
 complete -c add-nic -s p -l publish -d 'Publish a container port on the host' -r -f
 complete -c add-nic -l dad -d 'Duplicate address detection' -r -f -a "quick\t''
@@ -44,3 +44,11 @@ complete -c add-nic -l json -d 'Print JSON'
 complete -c add-nic -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c add-nic -s h -l help -d 'Print this help; the manual says more'
 complete -c add-nic -s V -l version -d 'Print version'
+function __add_nic_interfaces
+    set -l words (__fish_print_cmd_args_without_options)
+    test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
+end
+complete -c add-nic -f
+complete -c add-nic -n 'not __fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(cpid --complete targets 2>/dev/null)'
+complete -c add-nic -n '__fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(cpid --complete targets 2>/dev/null)'
+complete -c add-nic -n '__fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -gt 1' -a '(__add_nic_interfaces)'

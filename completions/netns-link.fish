@@ -15,3 +15,6 @@ complete -c netns-link -l json -d 'With --list, --check or --watch: print JSON'
 complete -c netns-link -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-link -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-link -s V -l version -d 'Print version'
+complete -c netns-link -f
+complete -c netns-link -n 'not __fish_contains_opt rm' -a '(cpid --complete targets 2>/dev/null)'
+complete -c netns-link -n '__fish_contains_opt rm' -a '(cpid --complete links 2>/dev/null)'

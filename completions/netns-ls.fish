@@ -23,3 +23,5 @@ complete -c netns-ls -s q -l quiet -d 'No header above a table, and no notes'
 complete -c netns-ls -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-ls -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-ls -s V -l version -d 'Print version'
+complete -c netns-ls -f
+complete -c netns-ls -a '(cpid --complete targets 2>/dev/null; cpid --complete interfaces 2>/dev/null)'

@@ -4,7 +4,7 @@ complete -c netns-ping -s w -l deadline -d 'Stop after this time, whatever repli
 complete -c netns-ping -s W -l timeout -d 'Wait this long for a reply' -r -f
 complete -c netns-ping -s s -l size -d 'Bytes of data in a packet, default 56' -r -f
 complete -c netns-ping -s t -l ttl -d 'Time to live: at most N routers' -r -f
-complete -c netns-ping -s I -l interface -d 'Send from this interface or address' -r -f
+complete -c netns-ping -s I -l interface -d 'Send from this interface or address' -x -a '(__netns_ping_interfaces)'
 complete -c netns-ping -s M -l pmtudisc -d 'Path MTU discovery: do, probe, want or dont' -r -f -a "do\t'IP_PMTUDISC_DO'
 want\t'IP_PMTUDISC_WANT'
 probe\t'IP_PMTUDISC_PROBE'
@@ -14,7 +14,7 @@ complete -c netns-ping -s Q -l tos -d 'Type of service, or traffic class: 0 to 2
 complete -c netns-ping -s m -l mark -d 'Set a mark on packets, for policy routing' -r -f
 complete -c netns-ping -s p -l pattern -d 'Fill packets with these bytes' -r -f
 complete -c netns-ping -l rate -d 'Scan: packets a second [10000, 500 if routed]' -r -f
-complete -c netns-ping -l matrix -d 'Ping between all, or all matching, containers' -r -f
+complete -c netns-ping -l matrix -d 'Ping between all, or all matching, containers'
 complete -c netns-ping -l tcp -d 'Matrix: connect to this TCP port instead of pinging' -r -f
 complete -c netns-ping -l udp -d 'Matrix: send to this UDP port instead of pinging' -r -f
 complete -c netns-ping -l data -d 'UDP: what a datagram holds' -r -f
@@ -41,3 +41,10 @@ complete -c netns-ping -l json -d 'Print a line of JSON for each event'
 complete -c netns-ping -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-ping -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-ping -s V -l version -d 'Print version'
+function __netns_ping_interfaces
+    set -l words (__fish_print_cmd_args_without_options)
+    test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
+end
+complete -c netns-ping -f
+complete -c netns-ping -n 'test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(cpid --complete targets 2>/dev/null)'
+complete -c netns-ping -n 'test (count (__fish_print_cmd_args_without_options)) -gt 1' -a '(cpid --complete targets 2>/dev/null; echo gateway)'

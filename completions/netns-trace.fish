@@ -11,3 +11,6 @@ complete -c netns-trace -l json -d 'Print JSON: one object, on one line'
 complete -c netns-trace -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-trace -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-trace -s V -l version -d 'Print version'
+complete -c netns-trace -f
+complete -c netns-trace -n 'test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(cpid --complete targets 2>/dev/null)'
+complete -c netns-trace -n 'test (count (__fish_print_cmd_args_without_options)) -gt 1' -a '(cpid --complete targets 2>/dev/null; echo gateway)'

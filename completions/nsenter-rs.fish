@@ -1,16 +1,16 @@
-complete -c nsenter-rs -s t -l target -d 'Container or process to enter' -r -f
+complete -c nsenter-rs -s t -l target -d 'Container or process to enter' -x -a '(cpid --complete targets 2>/dev/null)'
 complete -c nsenter-rs -l engine-timeout -d 'Wait for an engine this long' -r -f
-complete -c nsenter-rs -s m -l mount -d 'Mount namespace: files and PROGRAM are the container\'s' -r -F
-complete -c nsenter-rs -s u -l uts -d 'UTS namespace: host name' -r -F
-complete -c nsenter-rs -s i -l ipc -d 'IPC namespace: System V IPC, POSIX message queues' -r -F
-complete -c nsenter-rs -s n -l net -d 'Network namespace' -r -F
+complete -c nsenter-rs -s m -l mount -d 'Mount namespace: files and PROGRAM are the container\'s'
+complete -c nsenter-rs -s u -l uts -d 'UTS namespace: host name'
+complete -c nsenter-rs -s i -l ipc -d 'IPC namespace: System V IPC, POSIX message queues'
+complete -c nsenter-rs -s n -l net -d 'Network namespace'
 complete -c nsenter-rs -s N -l net-socket -d 'Network namespace of a socket of TARGET, by its descriptor' -r -f
-complete -c nsenter-rs -s p -l pid -d 'PID namespace; PROGRAM runs as a child process' -r -F
-complete -c nsenter-rs -s C -l cgroup -d 'Cgroup namespace: root of the control groups' -r -F
-complete -c nsenter-rs -s U -l user -d 'User namespace: user IDs, group IDs, capabilities' -r -F
-complete -c nsenter-rs -s T -l time -d 'Time namespace: boot and monotonic clocks' -r -F
-complete -c nsenter-rs -s r -l root -d 'Root directory: TARGET\'s, or DIR on the host' -r -f -a "(__fish_complete_directories)"
-complete -c nsenter-rs -s w -l wd -d 'Working directory: TARGET\'s, or DIR on the host' -r -f -a "(__fish_complete_directories)"
+complete -c nsenter-rs -s p -l pid -d 'PID namespace; PROGRAM runs as a child process'
+complete -c nsenter-rs -s C -l cgroup -d 'Cgroup namespace: root of the control groups'
+complete -c nsenter-rs -s U -l user -d 'User namespace: user IDs, group IDs, capabilities'
+complete -c nsenter-rs -s T -l time -d 'Time namespace: boot and monotonic clocks'
+complete -c nsenter-rs -s r -l root -d 'Root directory: TARGET\'s, or DIR on the host'
+complete -c nsenter-rs -s w -l wd -d 'Working directory: TARGET\'s, or DIR on the host'
 complete -c nsenter-rs -s W -l wdns -d 'Working directory, as a path in the container' -r -F
 complete -c nsenter-rs -l env-var -d 'With -e or -H: pass one more variable to a program of the host' -r -f
 complete -c nsenter-rs -s S -l setuid -d 'User ID in the container; \'follow\': TARGET\'s user' -r -f
@@ -43,3 +43,5 @@ complete -c nsenter-rs -l explain -d 'Print the permissions needed and the steps
 complete -c nsenter-rs -l json -d 'With --each or --explain: print JSON'
 complete -c nsenter-rs -l pty -d 'Run PROGRAM in a terminal of its own'
 complete -c nsenter-rs -s V -l version -d 'Print version'
+complete -c nsenter-rs -f
+complete -c nsenter-rs -a '(__fish_complete_subcommand -- -t --target --engine-timeout -N --net-socket -W --wdns --env-var -S --setuid -G --setgid --cap-add --keep-fd --each -j --jobs)'

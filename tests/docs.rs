@@ -14,9 +14,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
-use clap_complete::{Shell, generate};
+use clap_complete::Shell;
 use clap_mangen::Man;
 use support::tools;
+
+#[path = "docs/completions.rs"]
+mod completions;
 
 /// A tool: what its manual and its help are made from.
 struct Tool {
@@ -101,6 +104,11 @@ fn every_tool_is_documented() {
     let documented: BTreeSet<&str> = TOOLS.iter().map(|tool| tool.name).collect();
     let tools: BTreeSet<&str> = tools::names().into_iter().collect();
     assert_eq!(documented, tools, "the lines of `tools!` here are not the [[bin]]s of Cargo.toml");
+    let completed: BTreeSet<&str> = completions::tools().into_iter().collect();
+    assert_eq!(
+        completed, tools,
+        "the lines of OFFERS in tests/docs/completions.rs are not the [[bin]]s of Cargo.toml"
+    );
 }
 
 #[test]
@@ -280,11 +288,7 @@ fn cli_of(tool: &Tool) -> Vec<String> {
 
 /// Everything that is made for one tool: path in the checkout, and text.
 fn files_of(tool: &Tool) -> Vec<(String, String)> {
-    let completion = |shell| {
-        let mut text = Vec::new();
-        generate(shell, &mut (tool.command)(), tool.name, &mut text);
-        String::from_utf8(text).unwrap()
-    };
+    let completion = |shell| completions::completion(&(tool.command)(), tool.name, shell);
     let name = tool.name;
     vec![
         (format!("man/{name}.{}", tool.section), manual(tool)),

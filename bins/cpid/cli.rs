@@ -14,7 +14,7 @@ use common::target::{EngineName, SocketPlace, Target, TargetError};
 #[command(after_help = format!("{TARGETS}\n\n{PORTS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// The containers, or the ports, whose PIDs to print
-    #[arg(value_name = "TARGET", required_unless_present_any = ["list", "of"], hide = true)]
+    #[arg(value_name = "TARGET", required_unless_present_any = ["list", "of", "complete"], hide = true)]
     #[arg(value_hint = ValueHint::Other, value_parser = target_or_port)]
     pub targets: Vec<CpidTarget>,
 
@@ -61,14 +61,45 @@ pub struct Cli {
     /// For a container that does not run yet or does not exist yet, or whose engine does not run yet. Sleeps until
     /// something changes. A TARGET that does not run in time is an error, as without --wait.
     #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "of"], value_parser = duration)]
+    #[arg(value_hint = ValueHint::Other)]
     pub wait: Option<Duration>,
 
     /// Ask only this engine, such as docker
-    #[arg(long, value_name = "ENGINE")]
+    #[arg(long, value_name = "ENGINE", value_hint = ValueHint::Other)]
     pub engine: Option<EngineName>,
+
+    /// For shells, at TAB: print the words that there are
+    #[arg(long, value_name = "KIND", hide = true, value_hint = ValueHint::Other, value_parser = words_wanted, conflicts_with_all = ["list", "of", "inode", "json", "null", "wait"])]
+    pub complete: Option<WordsWanted>,
 
     #[command(flatten)]
     pub find: FindOptions,
+}
+
+/// Which words a shell asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WordsWanted {
+    /// Containers, and names in /run/netns.
+    Targets,
+    /// Names in /run/netns.
+    Links,
+    /// What --engine takes.
+    Engines,
+    /// The host's bridges.
+    Bridges,
+    /// Those of TARGET, or the host's.
+    Interfaces,
+}
+
+fn words_wanted(word: &str) -> Result<WordsWanted, &'static str> {
+    Ok(match word {
+        "targets" => WordsWanted::Targets,
+        "links" => WordsWanted::Links,
+        "engines" => WordsWanted::Engines,
+        "bridges" => WordsWanted::Bridges,
+        "interfaces" => WordsWanted::Interfaces,
+        _ => return Err("is not targets, links, engines, bridges or interfaces"),
+    })
 }
 
 /// What a PID is wanted of.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod complete;
 mod listening;
 mod report;
 mod request;
@@ -31,6 +32,7 @@ fn run() -> Result<Status, Failure> {
     match &request.job {
         Job::Find { wanted, wait } => find_each(wanted, *wait, &request),
         Job::List { all } => print_all(*all, &request),
+        Job::Complete(kind) => complete::print(kind, &request.find.session()).map(|()| Status::Yes),
         Job::OwnerOf(process) => print_owner(process, &request),
     }
 }

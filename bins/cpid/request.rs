@@ -5,7 +5,8 @@ use std::time::Duration;
 use common::cli::FindConfig;
 use common::target::{EngineName, SocketPlace, Target};
 
-use crate::cli::{Cli, CpidTarget};
+use crate::cli::{Cli, CpidTarget, WordsWanted};
+use crate::complete::WordKind;
 
 /// What to print.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub enum Job {
     Find { wanted: Vec<WantedPid>, wait: Option<Duration> },
     /// A table of containers: those that run, or all.
     List { all: bool },
+    /// Words for a shell to offer.
+    Complete(WordKind),
     /// The container that a process belongs to.
     OwnerOf(Target),
 }
@@ -50,6 +53,7 @@ pub struct PidFormat {
 impl Request {
     pub fn of(cli: Cli) -> Self {
         let job = match cli.of {
+            None if cli.complete.is_some() => Job::Complete(words(&cli)),
             Some(process) => Job::OwnerOf(process),
             None if cli.list => Job::List { all: cli.all },
             None => {
@@ -67,5 +71,20 @@ impl Request {
         let end = if cli.null { '\0' } else { '\n' };
         let format = PidFormat { json: cli.json, inode: cli.inode, end };
         Request { job, format, engine: cli.engine, find: cli.find.config() }
+    }
+}
+
+/// Words of a TARGET are asked for with it; it may be half of one yet, and then there are none.
+fn words(cli: &Cli) -> WordKind {
+    let target = cli.targets.iter().find_map(|target| match target {
+        CpidTarget::Target(target) => Some(target.clone()),
+        CpidTarget::Port(_) => None,
+    });
+    match cli.complete {
+        Some(WordsWanted::Targets) | None => WordKind::Targets,
+        Some(WordsWanted::Links) => WordKind::Links,
+        Some(WordsWanted::Engines) => WordKind::Engines,
+        Some(WordsWanted::Bridges) => WordKind::Bridges,
+        Some(WordsWanted::Interfaces) => target.map_or(WordKind::HostInterfaces, WordKind::Interfaces),
     }
 }

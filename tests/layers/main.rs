@@ -48,7 +48,14 @@ const HOUSES: [House; 8] = [
     },
     House {
         root: "bins/cpid",
-        layers: &[&["tool", "cli"], &["request"], &["wait", "report"], &["listening"], &["main"]],
+        layers: &[
+            &["tool", "cli"],
+            &["complete"],
+            &["request"],
+            &["wait", "report"],
+            &["listening"],
+            &["main"],
+        ],
         private: &[("cli", &["request", "main"])],
         in_circles: &[],
     },
