@@ -1,6 +1,6 @@
 complete -c add-nic -l host-addr -d 'Address of the host\'s end, or none' -r -f
 complete -c add-nic -s b -l bridge -d 'Attach the other end to this bridge' -x -a '(cpid --complete bridges 2>/dev/null)'
-complete -c add-nic -l peer -d 'Connect to another container or network namespace' -x -a '(cpid --complete targets 2>/dev/null)'
+complete -c add-nic -l peer -d 'Connect to another container or network namespace' -x -a '(__add_nic_targets)'
 complete -c add-nic -l macvlan -d 'Create a macvlan on a host interface: PARENT[:MODE]' -x -a '(cpid --complete interfaces 2>/dev/null)'
 complete -c add-nic -l ipvlan -d 'Create an ipvlan on a host interface: PARENT[:MODE]' -x -a '(cpid --complete interfaces 2>/dev/null)'
 complete -c add-nic -l phys -d 'Move a host interface into the container' -x -a '(cpid --complete interfaces 2>/dev/null)'
@@ -17,7 +17,6 @@ complete -c add-nic -s r -l route -d 'Route through the NIC; may be repeated' -r
 complete -c add-nic -l metric -d 'Metric of these routes' -r -f
 complete -c add-nic -l sysctl -d 'Set a sysctl of its network; IF in KEY is the NIC' -r -f
 complete -c add-nic -l nat -d 'NAT: reach other networks with the host\'s address'
-all\t''"
 complete -c add-nic -s p -l publish -d 'Publish a container port on the host' -r -f
 complete -c add-nic -l dad -d 'Duplicate address detection' -r -f -a "quick\t''
 full\t''"
@@ -44,11 +43,20 @@ complete -c add-nic -l json -d 'Print JSON'
 complete -c add-nic -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c add-nic -s h -l help -d 'Print this help; the manual says more'
 complete -c add-nic -s V -l version -d 'Print version'
+function __add_nic_targets
+    # docker:nginx, where an engine was typed.
+    set -l engine (string match -r '^[a-z]+(?=:)' -- (commandline -ct))
+    if set -q engine[1]
+        cpid --complete targets 2>/dev/null | string match -r ".*\t$engine\$" | string replace -r '^' "$engine:"
+    else
+        cpid --complete targets 2>/dev/null
+    end
+end
 function __add_nic_interfaces
     set -l words (__fish_print_cmd_args_without_options)
     test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
 end
 complete -c add-nic -f
-complete -c add-nic -n 'not __fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(cpid --complete targets 2>/dev/null)'
-complete -c add-nic -n '__fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(cpid --complete targets 2>/dev/null)'
+complete -c add-nic -n 'not __fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(__add_nic_targets)'
+complete -c add-nic -n '__fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(__add_nic_targets)'
 complete -c add-nic -n '__fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -gt 1' -a '(__add_nic_interfaces)'

@@ -10,5 +10,18 @@ complete -c cpid -s 0 -l null -d 'End each PID with a NUL byte, not a line feed'
 complete -c cpid -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c cpid -s h -l help -d 'Print this help; the manual says more'
 complete -c cpid -s V -l version -d 'Print version'
+function __cpid_targets
+    # docker:nginx, where an engine was typed.
+    set -l engine (string match -r '^[a-z]+(?=:)' -- (commandline -ct))
+    if set -q engine[1]
+        cpid --complete targets 2>/dev/null | string match -r ".*\t$engine\$" | string replace -r '^' "$engine:"
+    else
+        cpid --complete targets 2>/dev/null
+    end
+end
+function __cpid_interfaces
+    set -l words (__fish_print_cmd_args_without_options)
+    test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
+end
 complete -c cpid -f
-complete -c cpid -a '(cpid --complete targets 2>/dev/null)'
+complete -c cpid -a '(__cpid_targets)'

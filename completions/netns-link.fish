@@ -15,6 +15,19 @@ complete -c netns-link -l json -d 'With --list, --check or --watch: print JSON'
 complete -c netns-link -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-link -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-link -s V -l version -d 'Print version'
+function __netns_link_targets
+    # docker:nginx, where an engine was typed.
+    set -l engine (string match -r '^[a-z]+(?=:)' -- (commandline -ct))
+    if set -q engine[1]
+        cpid --complete targets 2>/dev/null | string match -r ".*\t$engine\$" | string replace -r '^' "$engine:"
+    else
+        cpid --complete targets 2>/dev/null
+    end
+end
+function __netns_link_interfaces
+    set -l words (__fish_print_cmd_args_without_options)
+    test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
+end
 complete -c netns-link -f
-complete -c netns-link -n 'not __fish_contains_opt rm' -a '(cpid --complete targets 2>/dev/null)'
+complete -c netns-link -n 'not __fish_contains_opt rm' -a '(__netns_link_targets)'
 complete -c netns-link -n '__fish_contains_opt rm' -a '(cpid --complete links 2>/dev/null)'

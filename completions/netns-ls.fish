@@ -23,5 +23,18 @@ complete -c netns-ls -s q -l quiet -d 'No header above a table, and no notes'
 complete -c netns-ls -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-ls -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-ls -s V -l version -d 'Print version'
+function __netns_ls_targets
+    # docker:nginx, where an engine was typed.
+    set -l engine (string match -r '^[a-z]+(?=:)' -- (commandline -ct))
+    if set -q engine[1]
+        cpid --complete targets 2>/dev/null | string match -r ".*\t$engine\$" | string replace -r '^' "$engine:"
+    else
+        cpid --complete targets 2>/dev/null
+    end
+end
+function __netns_ls_interfaces
+    set -l words (__fish_print_cmd_args_without_options)
+    test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
+end
 complete -c netns-ls -f
-complete -c netns-ls -a '(cpid --complete targets 2>/dev/null; cpid --complete interfaces 2>/dev/null)'
+complete -c netns-ls -a '(__netns_ls_targets; cpid --complete interfaces 2>/dev/null)'

@@ -75,7 +75,7 @@ _netns_trace_now() {
         word=${words[i]}
         if [[ -n $kind ]]; then kind=; continue; fi
         case $word in
-            --from | --size | --engine-timeout) kind=clap ;;
+            --evidence | --from | --size | --engine-timeout) kind=clap ;;
             -*) ;;
             *)
                 if [[ ${places[0]} = program ]]; then
@@ -93,7 +93,7 @@ _netns_trace_now() {
     done
     if [[ -z $kind && $cur == --*=* ]]; then
         case ${cur%%=*} in
-            --from | --size | --engine-timeout) kind=clap ;;
+            --evidence | --from | --size | --engine-timeout) kind=clap ;;
         esac
         cur=${cur#*=}
     elif [[ -z $kind && $cur != -* ]]; then

@@ -11,6 +11,19 @@ complete -c netns-trace -l json -d 'Print JSON: one object, on one line'
 complete -c netns-trace -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-trace -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-trace -s V -l version -d 'Print version'
+function __netns_trace_targets
+    # docker:nginx, where an engine was typed.
+    set -l engine (string match -r '^[a-z]+(?=:)' -- (commandline -ct))
+    if set -q engine[1]
+        cpid --complete targets 2>/dev/null | string match -r ".*\t$engine\$" | string replace -r '^' "$engine:"
+    else
+        cpid --complete targets 2>/dev/null
+    end
+end
+function __netns_trace_interfaces
+    set -l words (__fish_print_cmd_args_without_options)
+    test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
+end
 complete -c netns-trace -f
-complete -c netns-trace -n 'test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(cpid --complete targets 2>/dev/null)'
-complete -c netns-trace -n 'test (count (__fish_print_cmd_args_without_options)) -gt 1' -a '(cpid --complete targets 2>/dev/null; echo gateway)'
+complete -c netns-trace -n 'test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(__netns_trace_targets)'
+complete -c netns-trace -n 'test (count (__fish_print_cmd_args_without_options)) -gt 1' -a '(__netns_trace_targets; echo gateway)'

@@ -1,4 +1,4 @@
-complete -c nsenter-rs -s t -l target -d 'Container or process to enter' -x -a '(cpid --complete targets 2>/dev/null)'
+complete -c nsenter-rs -s t -l target -d 'Container or process to enter' -x -a '(__nsenter_rs_targets)'
 complete -c nsenter-rs -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c nsenter-rs -s m -l mount -d 'Mount namespace: files and PROGRAM are the container\'s'
 complete -c nsenter-rs -s u -l uts -d 'UTS namespace: host name'
@@ -43,5 +43,18 @@ complete -c nsenter-rs -l explain -d 'Print the permissions needed and the steps
 complete -c nsenter-rs -l json -d 'With --each or --explain: print JSON'
 complete -c nsenter-rs -l pty -d 'Run PROGRAM in a terminal of its own'
 complete -c nsenter-rs -s V -l version -d 'Print version'
+function __nsenter_rs_targets
+    # docker:nginx, where an engine was typed.
+    set -l engine (string match -r '^[a-z]+(?=:)' -- (commandline -ct))
+    if set -q engine[1]
+        cpid --complete targets 2>/dev/null | string match -r ".*\t$engine\$" | string replace -r '^' "$engine:"
+    else
+        cpid --complete targets 2>/dev/null
+    end
+end
+function __nsenter_rs_interfaces
+    set -l words (__fish_print_cmd_args_without_options)
+    test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
+end
 complete -c nsenter-rs -f
 complete -c nsenter-rs -a '(__fish_complete_subcommand -- -t --target --engine-timeout -N --net-socket -W --wdns --env-var -S --setuid -G --setgid --cap-add --keep-fd --each -j --jobs)'

@@ -14,6 +14,11 @@
         nothing) return 1 ;;
         *) offered=(${(f)"$(cpid --complete $kind 2>/dev/null)"}) ;;
     esac
+    # docker:nginx, where an engine was typed.
+    if [[ $PREFIX == [a-z]*:* && $kind == (targets|dests|words) ]]; then
+        offered=(${(M)offered:#*$'\t'${PREFIX%%:*}})
+        offered=(${PREFIX%%:*}:${^offered})
+    fi
     # In what _describe reads, a colon ends the word.
     offered=(${${offered//:/\\:}/$'\t'/:})
     _describe -t $kind $kind offered

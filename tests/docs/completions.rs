@@ -244,37 +244,37 @@ fn zsh(text: &str, command: &Command, offers: &Offers, options: &[(&Arg, Offer)]
 
 fn fish(text: &str, command: &Command, offers: &Offers, options: &[(&Arg, Offer)]) -> String {
     let name = offers.tool;
+    let function = format!("__{}", name.replace('-', "_"));
     let asked = |offer: Offer| match offer {
         Offer::Program => format!("(__fish_complete_subcommand -- {})", with_value(command).join(" ")),
         Offer::HostInterfaces => "(cpid --complete interfaces 2>/dev/null)".to_owned(),
-        Offer::Interfaces => format!("(__{}_interfaces)", name.replace('-', "_")),
-        Offer::Dests => "(cpid --complete targets 2>/dev/null; echo gateway)".to_owned(),
-        Offer::Words => {
-            "(cpid --complete targets 2>/dev/null; cpid --complete interfaces 2>/dev/null)".to_owned()
-        }
+        Offer::Interfaces => format!("({function}_interfaces)"),
+        Offer::Targets => format!("({function}_targets)"),
+        Offer::Dests => format!("({function}_targets; echo gateway)"),
+        Offer::Words => format!("({function}_targets; cpid --complete interfaces 2>/dev/null)"),
         offer => format!("(cpid --complete {} 2>/dev/null)", offer.word()),
     };
     let mut made = String::new();
     let optional = with_optional_value(command);
-    for line in text.lines() {
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
         let is_it = |arg: &Arg| arg.get_long().is_some_and(|long| line.contains(&format!(" -l {long} ")));
         match options.iter().find(|(arg, _)| is_it(arg)) {
             Some((_, offer)) => {
                 made += &format!("{} -x -a '{}'\n", line.trim_end_matches(" -r -f"), asked(*offer))
             }
             None if optional.iter().any(|arg| is_it(arg)) => {
-                let (before, _) = line.rsplit_once(" -r").unwrap_or((line, ""));
+                let (before, values) = line.rsplit_once(" -r").unwrap_or((line, ""));
                 made += &format!("{before}\n");
+                // The values that it may have go on over several lines.
+                if values.matches('"').count() % 2 == 1 {
+                    let _ = lines.by_ref().find(|line| line.ends_with('"'));
+                }
             }
             None => made += &format!("{line}\n"),
         }
     }
-    let uses_interfaces = offers.removes.contains(&Offer::Interfaces)
-        || options.iter().any(|(_, offer)| *offer == Offer::Interfaces);
-    if uses_interfaces {
-        made += &include_str!("completion.fish")
-            .replace("@FUNCTION@", &format!("__{}_interfaces", name.replace('-', "_")));
-    }
+    made += &include_str!("completion.fish").replace("@FUNCTION@", &function);
     made += &format!("complete -c {name} -f\n");
     let mut offer = |condition: &str, offer: Offer| {
         if offer != Offer::Nothing {
