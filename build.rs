@@ -10,7 +10,13 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let is_musl = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|environment| environment == "musl");
     if is_musl && compiler().is_some_and(|version| version >= SINCE) {
-        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        // A linker by itself takes what a compiler that links passes on with -Wl.
+        let links_itself = env::var("RUSTC_LINKER").is_ok_and(|linker| linker.ends_with("lld"));
+        let options: &[&str] = match links_itself {
+            true => &["-z", "pack-relative-relocs"],
+            false => &["-Wl,-z,pack-relative-relocs"],
+        };
+        options.iter().for_each(|option| println!("cargo::rustc-link-arg-bins={option}"));
     }
 }
 
