@@ -12,7 +12,7 @@ use common::cli::{FindOptions, ONE_DEST, TARGETS};
 #[command(after_help = format!("{ONE_DEST}\n\n{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// The container, and where its packet goes
-    #[arg(value_name = "WORD", hide = true, num_args = 2, required = true, value_hint = ValueHint::Other)]
+    #[arg(value_names = ["TARGET", "DEST"], hide = true, num_args = 2, required = true, value_hint = ValueHint::Other)]
     pub words: Vec<String>,
 
     /// Send nothing: follow the packet through what is set up

@@ -52,6 +52,17 @@ fix:   iptables -D FORWARD -d 198.18.2.2/32 -p icmp -m comment --comment 'policy
     assert_eq!(explain(&mut lab, "netns:a 198.18.2.2").1, 0);
 }
 
+/// A trace shows no hop behind the one where the packet was stopped: it was not there.
+#[test]
+fn what_its_own_kernel_does_not_send_is_shown_nowhere_else() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    let ran = lab.run("timeout 20 netns-trace netns:a 198.18.2.2 --size 3000");
+    assert_eq!(ran.status, 1, "{}", ran.said);
+    let way = ran.said.lines().next().unwrap();
+    assert!(way.contains("✗ netns:a eth0") && !way.contains("vb"), "{}", ran.said);
+}
+
 #[test]
 fn a_comment_cannot_act_where_the_command_is_pasted() {
     need!(observers());

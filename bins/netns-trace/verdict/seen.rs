@@ -69,7 +69,8 @@ pub fn judged(
         advice: None,
         hops: seen_hops(followed, places),
     };
-    if report.hops.is_empty() {
+    let is_unseen = report.hops.is_empty();
+    if is_unseen {
         report.hops.clone_from(&walk.hops);
     }
     let is_port = walk.probe != Some(ProbeProtocol::Echo);
@@ -91,6 +92,10 @@ pub fn judged(
     let found = progress.obstacle(&walk).filter(|found| !is_given || found.cause == Cause::ReceiveBufferFull);
     if let Some(found) = found {
         take(&mut report, found);
+        // What was not seen anywhere is not said to have come further than to what stopped it.
+        if is_unseen {
+            report.hops.truncate(found.after);
+        }
         return report;
     }
     if followed.sent == Err(Errno::EMSGSIZE) {

@@ -4,7 +4,7 @@ use common::diagnose::Cause;
 use common::firewall::{ChainHook, HookFamily};
 use common::hint;
 use common::map::{LinkPlace, MappedLink};
-use common::netlink::{FdbOrigin, PortState};
+use common::netlink::{FdbEntry, FdbOrigin, PortState};
 
 use super::walker::{StopReason, Walker};
 use crate::model::{HopHook, TraceVerdict};
@@ -131,22 +131,34 @@ impl Walker<'_> {
         let Some(mac) = self.port(last).and_then(|link| link.link.mac) else { return };
         let Ok(visited) = self.state.netns(bridge.netns) else { return };
         let right = to.map_or(bridge.index, |to| to.index);
-        let is_about = |entry: &&common::netlink::FdbEntry| {
+        let is_about = |entry: &&FdbEntry| {
             entry.mac == mac && entry.bridge == Some(bridge.index) && entry.origin != FdbOrigin::Learned
         };
+        // A local entry means the bridge itself, whichever port has it: a bridge may have the MAC of one.
+        let leads_to = |entry: &FdbEntry| match entry.origin {
+            FdbOrigin::Local => bridge.index,
+            _ => entry.index,
+        };
         let entries: Vec<_> = visited.fdb().iter().filter(is_about).copied().collect();
-        let Some(wrong) = entries.iter().find(|entry| entry.index != right) else { return };
-        if entries.iter().any(|entry| entry.index == right) {
+        let Some(wrong) = entries.iter().find(|entry| leads_to(entry) != right) else { return };
+        if entries.iter().any(|entry| leads_to(entry) == right) {
             return;
         }
         let port = LinkPlace { index: wrong.index, ..bridge };
+        let where_to = match wrong.origin {
+            FdbOrigin::Local => "the bridge itself",
+            _ => "this port",
+        };
         let text = format!(
-            "{}: an entry of the forwarding table of {} sends {mac}, which is {}, to this port",
+            "{}: an entry of the forwarding table of {} sends {mac}, which is {}, to {where_to}",
             self.at(port),
             self.shown(bridge),
             self.at(last)
         );
-        let command = self.pasted(port).and_then(|name| hint!("bridge fdb del {} dev {} master", mac, name));
+        // The entry of a port's own address comes and goes with the port.
+        let is_own = self.port(port).is_some_and(|port| port.link.mac == Some(mac));
+        let name = self.pasted(port).filter(|_| !is_own);
+        let command = name.and_then(|name| hint!("bridge fdb del {} dev {} master", mac, name));
         let reason = StopReason::new(Cause::BridgeFdb, TraceVerdict::Lost, text)
             .fixed_by(self.inside(bridge.netns, command));
         let place = self.link_place(port, Some(HopHook::Bridge));
