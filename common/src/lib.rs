@@ -38,6 +38,7 @@ pub mod cidr;
 pub mod cli;
 #[forbid(unsafe_code)]
 pub mod diagnose;
+#[forbid(unsafe_code)]
 pub mod dns;
 #[forbid(unsafe_code)]
 pub mod each;
