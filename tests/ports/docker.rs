@@ -85,9 +85,9 @@ fn a_published_port_leads_to_the_process_in_the_container() {
     let listens = line(&world, &place);
     assert_eq!(listens.contains(" DNAT, docker-proxy "), has_rule, "{listens}\n{rules}");
     assert!(listens.contains("docker-proxy ") && listens.contains("listening on "), "{listens}");
-    // The network of that process is the container's.
-    let nsenter =
-        format!("{} -t $({} {cpid}) -n ip -br address", tools::tool("nsenter-rs"), tools::tool("cpid"));
+    // The network of that process is the container's. With an address, for Docker gives others' containers the same port of others.
+    let (nsenter_rs, tool) = (tools::tool("nsenter-rs"), tools::tool("cpid"));
+    let nsenter = format!("{nsenter_rs} -t $({tool} 127.0.0.1:{port}) -n ip -br address");
     world.command("sh").args(["-ec", &nsenter]).run().ok().stdout_has(&address);
 }
 

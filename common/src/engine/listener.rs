@@ -62,6 +62,9 @@ fn held(socket: BorrowedFd<'_>, pid: Pid) -> Result<Process, ProcessError> {
     match sys::peer_pidfd(socket) {
         Ok(pidfd) => Process::behind(pidfd, pid),
         Err(Errno::ENOPROTOOPT) => Process::open(pid),
-        Err(_) => Err(ProcessError::Gone(pid)),
+        // It has ended and was waited for: EINVAL of pidfd_prepare() in kernel/fork.c, by now ESRCH.
+        Err(Errno::ESRCH | Errno::EINVAL | Errno::ENODATA) => Err(ProcessError::Gone(pid)),
+        // That the kernel does not say says nothing of the process.
+        Err(errno) => Err(ProcessError::Proc { pid, file: "", source: errno.into() }),
     }
 }

@@ -273,7 +273,7 @@ fn an_engine_that_goes_away_takes_no_nic_with_it() {
     web.restart();
     drop(hung);
     let _again = engine(&lab, &[&web]);
-    wait_for_times(&watch, "web: eth0", 2);
+    wait_for_times(&watch, "web: eth0 10.1.0.2/24", 2);
     reaches(&lab, "10.1.0.2");
 }
 
