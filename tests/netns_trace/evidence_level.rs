@@ -59,8 +59,9 @@ impl EvidenceLevel {
     /// So many of a hundred faults have the right cause and hop at least: what was reached, and never less.
     pub fn least_percent(self) -> usize {
         match self {
-            Self::Explain | Self::All => 90,
-            Self::State | Self::Perf => 75,
+            Self::All => 95,
+            Self::Explain | Self::State => 90,
+            Self::Perf => 75,
         }
     }
 

@@ -1,11 +1,15 @@
 //! A trace: what is set up is read, the probe is sent and followed, and both are joined.
 
+use std::net::IpAddr;
+
 use common::failure::{Failure, Status};
 use common::netns::Home;
+use nix::errno::Errno;
 
 use super::resolve::resolve;
 use crate::evidence::rule_words;
-use crate::follow::follow;
+use crate::follow::{FollowedProbe, follow};
+use crate::probe::ProbeAnswer;
 use crate::report::print;
 use crate::request::TraceRequest;
 use crate::state::HostState;
@@ -32,7 +36,11 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
     let visited: Vec<_> = inodes.into_iter().filter_map(|inode| state.netns(inode).ok()).collect();
     let way: Vec<_> = visited.iter().map(|netns| (netns.name.clone(), &netns.namespace)).collect();
     let from = state.netns(resolved.from)?;
-    let mut followed = follow(&resolved.probe, &from.namespace, &way, &home, request.evidence)?;
+    let followed = || follow(&resolved.probe, &from.namespace, &way, &home, request.evidence);
+    let mut followed = match followed()? {
+        first if walk.obstacles.is_empty() && is_of_a_neighbour(&first) => followed()?,
+        first => first,
+    };
     place_by_names(&mut followed.events, &walk.hops);
     let rule = deciding_drop(&followed.events).and_then(|(inode, decision)| {
         let netns = state.netns(inode).ok()?;
@@ -50,4 +58,19 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
     let report = judged(walk, &followed, rule, &places);
     print(&report, request.json)?;
     Ok(report.verdict.status())
+}
+
+/// Whether a neighbour was not found. Who asked for it a moment ago has given up only now; where nothing is in the way any more,
+/// the next packet makes the kernel ask again.
+fn is_of_a_neighbour(followed: &FollowedProbe) -> bool {
+    match &followed.answer {
+        Some(ProbeAnswer::Error(error)) => match error.by {
+            // RFC 792: host unreachable; RFC 4443: address unreachable.
+            Some(IpAddr::V4(_)) => (error.kind, error.code) == (3, 1),
+            Some(IpAddr::V6(_)) => (error.kind, error.code) == (1, 3),
+            None => false,
+        },
+        Some(ProbeAnswer::Failed(errno)) => *errno == Errno::EHOSTUNREACH,
+        _ => false,
+    }
 }

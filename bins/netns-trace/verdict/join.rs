@@ -68,7 +68,8 @@ impl SeenProgress {
     pub fn obstacle<'a>(&self, walk: &'a TraceWalk) -> Option<&'a TraceObstacle> {
         // Who gets the packet in another's place is no less wrong where it was seen to arrive.
         let is_behind = |obstacle: &&TraceObstacle| {
-            obstacle.after >= self.passed || obstacle.cause == Cause::NeighbourOtherHost
+            let is_elsewhere = matches!(obstacle.cause, Cause::NeighbourOtherHost | Cause::NeighbourWrongMac);
+            obstacle.after >= self.passed || is_elsewhere
         };
         let fits = |obstacle: &&TraceObstacle| self.fits(obstacle);
         let certain = || walk.obstacles.iter().filter(is_behind);

@@ -120,8 +120,8 @@ fn take(report: &mut TraceReport, found: &TraceObstacle) {
     report.fix.clone_from(&found.fix);
     report.advice.clone_from(&found.advice);
     // The sender's own kernel, or an error that came back, knows better than what is set up.
-    if report.verdict == TraceVerdict::Lost && found.verdict == TraceVerdict::Unreachable && found.after == 0
-    {
+    // A router's error may have been held back: the kernel limits how many it sends.
+    if report.verdict == TraceVerdict::Lost && found.verdict == TraceVerdict::Unreachable {
         report.verdict = TraceVerdict::Unreachable;
     }
 }

@@ -64,11 +64,9 @@ impl Walker<'_> {
                     self.at(port),
                     self.shown(bridge)
                 );
-                let name = self.pasted(bridge);
-                let command = name.and_then(|name| hint!("ip link set {} type bridge stp_state 0", name));
+                // To switch the protocol off does not end the wait.
                 StopReason::new(Cause::BridgePortStp, TraceVerdict::Lost, text)
-                    .fixed_by(self.inside(bridge.netns, command))
-                    .advised("or wait: it forwards after twice the forward_delay of the bridge")
+                    .advised("wait: it forwards after twice the forward_delay of the bridge")
             }
             Some(PortState::Blocking) => {
                 let text = format!(

@@ -54,6 +54,8 @@ impl Walker<'_> {
         let holder = holder_of(socket);
         if socket.is_queue_full() {
             self.full_backlog(netns, socket, holder.as_ref());
+        } else if socket.is_buffer_full() {
+            self.full_buffer(netns, socket, holder.as_ref());
         } else if let Some(holder) = holder.filter(is_stopped) {
             self.frozen(netns, &holder);
         }
@@ -105,6 +107,21 @@ impl Walker<'_> {
         let program = holder.map_or_else(|| "the program".to_owned(), SocketHolder::shown);
         let reason = StopReason::new(Cause::BacklogFull, TraceVerdict::Lost, text)
             .advised(format!("{program} does not accept connections: look at what it does"));
+        let place = self.place(netns, None, Some(HopHook::Socket));
+        self.stop(place, reason);
+    }
+
+    fn full_buffer(&mut self, netns: u64, socket: &ListeningSocket, holder: Option<&SocketHolder>) {
+        let text = format!(
+            "{}: {} bytes wait at udp port {} to be read, and its buffer has {}",
+            self.who(netns),
+            socket.queued,
+            socket.address.port(),
+            socket.most_queued
+        );
+        let program = holder.map_or_else(|| "the program".to_owned(), SocketHolder::shown);
+        let reason = StopReason::new(Cause::ReceiveBufferFull, TraceVerdict::Lost, text)
+            .advised(format!("{program} does not read: look at what it does"));
         let place = self.place(netns, None, Some(HopHook::Socket));
         self.stop(place, reason);
     }

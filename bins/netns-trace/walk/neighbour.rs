@@ -6,6 +6,7 @@ use common::diagnose::Cause;
 use common::firewall::{ChainHook, HookFamily, PacketProtocol};
 use common::hint;
 use common::map::LinkPlace;
+use common::target::Mac;
 
 use super::segment::SegmentStation;
 use super::walker::{StopReason, Walker};
@@ -120,8 +121,8 @@ impl Walker<'_> {
         let macs: Vec<_> =
             owners.iter().filter_map(|owner| self.state.map.link(owner.place)?.link.mac).collect();
         if let Some(known) = known {
-            if let Some(mac) = known.mac.filter(|mac| known.state & PERMANENT != 0 && !macs.contains(mac)) {
-                self.wrong_mac(out, next_hop, mac, station.place);
+            if let Some(mac) = known.mac.filter(|mac| !macs.contains(mac)) {
+                self.wrong_mac(out, next_hop, mac, station.place, known.state & PERMANENT != 0);
             }
             return true;
         }
@@ -129,9 +130,18 @@ impl Walker<'_> {
         false
     }
 
-    fn wrong_mac(&mut self, out: LinkPlace, next_hop: IpAddr, mac: common::target::Mac, right: LinkPlace) {
+    /// An entry that somebody set is wrong; one that was learned may be of somebody whom we do not see.
+    fn wrong_mac(
+        &mut self,
+        out: LinkPlace,
+        next_hop: IpAddr,
+        mac: Mac,
+        right: LinkPlace,
+        is_permanent: bool,
+    ) {
+        let kind = if is_permanent { "is permanent and" } else { "was learned and" };
         let text = format!(
-            "{}: the neighbour entry of {next_hop} is permanent and says {mac}, which is not the MAC address of {}",
+            "{}: the neighbour entry of {next_hop} {kind} says {mac}, which is not the MAC address of {}",
             self.at(out),
             self.at(right)
         );
@@ -139,7 +149,10 @@ impl Walker<'_> {
         let reason = StopReason::new(Cause::NeighbourWrongMac, TraceVerdict::Lost, text)
             .fixed_by(self.inside(out.netns, command));
         let place = self.link_place(out, Some(HopHook::Neighbour));
-        self.stop(place, reason);
+        match is_permanent {
+            true => self.stop(place, reason),
+            false => self.suspect(place, reason),
+        };
     }
 
     /// The station is asked for its MAC address, and has to answer.

@@ -31,6 +31,10 @@ const INODE_AT: usize = 68;
 const MESSAGE_BYTES: usize = 72;
 /// INET_DIAG_SKV6ONLY: one byte, told of IPv6 sockets that wait (Linux 4.8).
 const INET_DIAG_SKV6ONLY: u16 = 11;
+/// INET_DIAG_SKMEMINFO: what the socket's memory is used for, which is told if it is asked for; SK_MEMINFO_RCVBUF of it.
+const INET_DIAG_SKMEMINFO: u16 = 7;
+const EXTENSIONS_AT: usize = 2;
+const RECEIVE_LIMIT_AT: usize = 4;
 
 /// A socket that waits for connections, or for datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +51,8 @@ pub struct ListeningSocket {
     pub v6only: Option<bool>,
     /// TCP: how many connections wait to be accepted; UDP: how many bytes wait to be read.
     pub queued: u32,
-    /// TCP: how many may wait. The kernel lets one more in: net/sock.h, sk_acceptq_is_full.
+    /// TCP: how many may wait. The kernel lets one more in: net/sock.h, sk_acceptq_is_full. UDP: how many bytes may; 0 where the
+    /// kernel does not tell.
     pub most_queued: u32,
     /// The user that made it.
     pub owner: Uid,
@@ -81,9 +86,18 @@ impl ListeningSocket {
         let length = if i32::from(family) == libc::AF_INET { 4 } else { 16 };
         let Some(address) = ip(family, bytes(ADDRESS_AT, length)?) else { return Ok(None) };
         let mut v6only = None;
+        let is_tcp = transport == Transport::Tcp;
+        let mut most_queued = if is_tcp { number(QUEUED_AT + 4)? } else { 0 };
         for attribute in attributes(payload.get(MESSAGE_BYTES..).ok_or(Malformed::Short)?) {
-            if let (INET_DIAG_SKV6ONLY, value) = attribute? {
-                v6only = value.first().map(|only| *only != 0).filter(|_| address.is_ipv6());
+            match attribute? {
+                (INET_DIAG_SKV6ONLY, value) => {
+                    v6only = value.first().map(|only| *only != 0).filter(|_| address.is_ipv6());
+                }
+                (INET_DIAG_SKMEMINFO, value) if !is_tcp => {
+                    let limit = value.get(RECEIVE_LIMIT_AT..RECEIVE_LIMIT_AT + 4);
+                    most_queued = limit.and_then(|limit| limit.try_into().ok()).map_or(0, u32::from_ne_bytes);
+                }
+                _ => {}
             }
         }
         Ok(Some(ListeningSocket {
@@ -92,7 +106,7 @@ impl ListeningSocket {
             interface: Some(number(INTERFACE_AT)?).filter(|index| *index != 0),
             v6only,
             queued: number(QUEUED_AT)?,
-            most_queued: number(QUEUED_AT + 4)?,
+            most_queued,
             owner: Uid::from_raw(number(UID_AT)?),
             inode: number(INODE_AT)?,
         }))
@@ -113,7 +127,17 @@ impl ListeningSocket {
     pub fn is_queue_full(&self) -> bool {
         self.transport == Transport::Tcp && self.queued > self.most_queued
     }
+
+    /// UDP: whether as many bytes wait to be read as may: the kernel drops what comes. Nothing is known of TCP.
+    pub fn is_buffer_full(&self) -> bool {
+        self.transport == Transport::Udp
+            && self.most_queued > 0
+            && self.queued.saturating_add(DATAGRAM_BYTES) > self.most_queued
+    }
 }
+
+/// UDP: so little room that the next datagram is dropped; the smallest takes about as much of it.
+const DATAGRAM_BYTES: u32 = 768;
 
 fn request(transport: Transport, family: i32, flags: u16) -> NetlinkRequest {
     let (protocol, states) = match transport {
@@ -123,6 +147,9 @@ fn request(transport: Transport, family: i32, flags: u16) -> NetlinkRequest {
     let mut fixed = [0; REQUEST_BYTES];
     fixed[0] = family_number(family);
     fixed[1] = protocol as u8;
+    if transport == Transport::Udp {
+        fixed[EXTENSIONS_AT] = 1 << (INET_DIAG_SKMEMINFO - 1);
+    }
     fixed[4..8].copy_from_slice(&states.to_ne_bytes());
     NetlinkRequest::new("listening sockets", SOCK_DIAG_BY_FAMILY, flags, &fixed)
 }
