@@ -116,6 +116,8 @@ fn after_a_sigkill_in_the_middle_nothing_is_left() {
         {count}
         kill -KILL $traced; wait $traced; echo killed by $(($? - 128))
         {{ nft list tables; ip netns exec b nft list tables; ip netns exec a nft list tables; }} | grep -c netns-trace
+        # The kernel frees a program when nobody runs it any more.
+        for wait in $(seq 100); do [ $({count}) = 0 ] && break; sleep .1; done
         {count}"
     ));
     let lines: Vec<&str> = ran.said.lines().filter(|line| !line.contains("Killed")).collect();
