@@ -34,7 +34,7 @@ impl Netfilter {
     /// All rules of all tables of that name.
     ///
     /// # Errors
-    /// As [`Socket::links`].
+    /// As [`Socket::links`](super::Socket::links).
     pub fn rules(&mut self, table: &str) -> Result<Vec<ChainRule>, NetlinkError> {
         // Kernels that do not know the filter give all of them.
         let asked = |flags| request("rules", NFT_MSG_GETRULE, flags).with_text(NFTA_RULE_TABLE, table);

@@ -57,7 +57,7 @@ pub enum NftCondition {
 /// Packets that are to be traced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracedPackets {
-    /// What they are called in [`NftTraceEvent::packets`]; also a chain's name, so a word.
+    /// What they are called in [`NftTraceEvent::packets`](super::NftTraceEvent::packets); also a chain's name, so a word.
     pub name: &'static str,
     /// All that has to be so of one.
     pub conditions: Vec<NftCondition>,
