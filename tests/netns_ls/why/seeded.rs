@@ -121,13 +121,17 @@ fn connected(between: &str, count: u32) -> String {
 s = socket.create_server((\"198.18.1.2\", 80), backlog=1)
 held = []
 while True: held.append(s.accept())' &
-         server=$!; sleep 0.5; {between}
+         server=$!
+         for wait in $(seq 100); do ip netns exec a ss -Hltn | grep -q ':80 ' && break; sleep 0.1; done; {between}
          ip netns exec b python3 -c 'import socket, time
 held = []
 for at in range({count}):
     one = socket.socket(); one.setblocking(False); one.connect_ex((\"198.18.1.2\", 80)); held.append(one); time.sleep(0.02)
 time.sleep(600)' &
-         sleep 1.5"
+         for wait in $(seq 100); do
+            [ $(ip netns exec b ss -Htan 'dport = :80' | wc -l) -ge {count} ] && break; sleep 0.1
+         done
+         sleep 0.5"
     )
 }
 
