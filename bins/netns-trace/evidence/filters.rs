@@ -10,7 +10,7 @@ use common::netlink::{
     TracedPackets,
 };
 use common::netns::Home;
-use common::packet::IpFamily;
+use common::packet::{IpFamily, random};
 use nix::errno::Errno;
 
 use super::error::NotArmed;
@@ -78,7 +78,9 @@ fn armed(signature: &ProbeSignature) -> Result<Option<(NftTracer, Vec<Chain>)>, 
         return Ok(None);
     }
     let bridges = chains.iter().any(|chain| chain.family == BRIDGE);
-    let name = format!("netns-trace-{}", std::process::id());
+    // Two processes can have one PID, each in its own PID namespace, and one process can trace twice at once.
+    let which = random().map_err(|errno| NotArmed::Kernel { what: "name a table", errno })?;
+    let name = format!("netns-trace-{}-{:08x}", std::process::id(), u32::from_ne_bytes(which));
     match NftTracer::arm(&name, &traced(signature), bridges) {
         Ok(tracer) => Ok(tracer.map(|tracer| (tracer, chains))),
         Err(NetlinkError::Refused { errno: Errno::EINVAL | Errno::EOPNOTSUPP, .. }) => {
