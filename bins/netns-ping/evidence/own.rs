@@ -4,7 +4,7 @@ use std::fs;
 
 use common::diagnose::{Conntrack, Evidence, FilterHook};
 use common::failure::Failure;
-use common::netlink::{Chain, Netfilter, TableFamily, has_ipsec_policies};
+use common::netlink::{Chain, IpsecTables, Netfilter, TableFamily};
 
 use crate::network::netns::TargetNetns;
 
@@ -47,10 +47,10 @@ pub(super) fn read(inside: &TargetNetns, is_ipv4: bool, evidence: &mut Evidence)
             true => "/proc/sys/net/ipv4/icmp_echo_ignore_all",
             false => "/proc/sys/net/ipv6/icmp/echo_ignore_all",
         };
-        Ok::<_, Failure>((hooks(is_ipv4), has_ipsec_policies().ok(), conntrack, number(ignores)))
+        Ok::<_, Failure>((hooks(is_ipv4), IpsecTables::read().ok(), conntrack, number(ignores)))
     };
-    if let Ok((hooks, has_ipsec, conntrack, ignores)) = inside.open(read) {
-        (evidence.hooks, evidence.has_ipsec) = (hooks, has_ipsec);
+    if let Ok((hooks, ipsec, conntrack, ignores)) = inside.open(read) {
+        (evidence.hooks, evidence.ipsec) = (hooks, ipsec);
         evidence.conntrack = conntrack.map(|(count, max)| Conntrack { count, max });
         evidence.ignores_echo = ignores.map(|number| number != 0);
     }

@@ -9,7 +9,7 @@ use common::diagnose::{DestSight, Evidence, HostSight, Passage, Seen, Watched};
 use common::failure::Failure;
 use common::map::walk;
 use common::namespace::{self, Namespace, NamespaceKind};
-use common::netlink::{Link, Netfilter, Socket, has_ipsec_policies, listening};
+use common::netlink::{IpsecTables, Link, Netfilter, Socket, listening};
 use common::netns::Home;
 use common::packet::port::{PortAnswer, PortSocket};
 use common::packet::{IpFamily, PortTap, SegmentKind, TapLayer, TappedSegment, wait_for_each};
@@ -251,7 +251,7 @@ fn host_sight(to: IpAddr, probe: &PortProbe) -> Option<HostSight> {
         return None;
     }
     let is_dest = socket.addresses().ok()?.iter().any(|own| own.address == to);
-    Some(HostSight { seen, is_dest, hooks: own::hooks(to.is_ipv4()), has_ipsec: has_ipsec_policies().ok() })
+    Some(HostSight { seen, is_dest, hooks: own::hooks(to.is_ipv4()), ipsec: IpsecTables::read().ok() })
 }
 
 /// What of the probe was seen where the address is: in the one network where it arrived, or else in the only one that has it.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use common::diagnose::{HostSight, Passage, Seen, Watched};
 use common::failure::Failure;
 use common::namespace::{self, NamespaceKind};
-use common::netlink::{Link, Socket, has_ipsec_policies};
+use common::netlink::{IpsecTables, Link, Socket};
 use common::packet::icmp::{EchoOptions, EchoSocket, TOKEN_BYTES};
 use common::packet::{IpFamily, Tap, TapLayer, TappedEcho, TappedKind, random, wait_for};
 
@@ -168,7 +168,7 @@ impl Watch<'_> {
         }
         let is_dest = socket.addresses().ok()?.iter().any(|own| own.address == self.to.address);
         let hooks = own::hooks(self.to.address.is_ipv4());
-        Some(HostSight { seen, is_dest, hooks, has_ipsec: has_ipsec_policies().ok() })
+        Some(HostSight { seen, is_dest, hooks, ipsec: IpsecTables::read().ok() })
     }
 }
 

@@ -10,10 +10,11 @@ use std::rc::Rc;
 use common::cli::FindSession;
 use common::failure::{Failure, Status};
 use common::find::host;
+use common::firewall::{FilterPacket, IpsecFate};
 use common::hint;
 use common::hint::Hint;
 use common::map::{HostMap, LookDepth, MappedNetns, NetnsNames};
-use common::netlink::ListeningSocket;
+use common::netlink::{IpsecDirection, ListeningSocket};
 use common::netns::Home;
 use common::target::Transport;
 
@@ -100,9 +101,10 @@ impl HostState {
         self.netns(inode).ok()?.listeners(&self.home, transport, port)
     }
 
-    /// Whether a namespace has IPsec policies.
-    pub fn has_ipsec(&self, inode: u64) -> bool {
-        self.netns(inode).is_ok_and(|netns| netns.has_ipsec(&self.home))
+    /// What IPsec does with a packet in a namespace; nothing is said where it could not be read.
+    pub fn ipsec_fate(&self, inode: u64, direction: IpsecDirection, packet: &FilterPacket) -> IpsecFate {
+        let fate = |netns: &VisitedNetns| Some(netns.ipsec(&self.home)?.fate(direction, packet));
+        self.netns(inode).ok().and_then(|netns| fate(&netns)).unwrap_or(IpsecFate::Plain)
     }
 
     /// How full the connection tracking table of a namespace is.

@@ -10,7 +10,7 @@ use common::firewall::NetnsFilters;
 use common::map::{LinkProgram, NetnsDetails, WantedDetails, details};
 use common::namespace::Namespace;
 use common::netlink::{
-    FdbEntry, ListeningSocket, Neighbour, NetlinkError, Route, RouteLookup, Rule, Socket, has_ipsec_policies,
+    FdbEntry, IpsecTables, ListeningSocket, Neighbour, NetlinkError, Route, RouteLookup, Rule, Socket,
     listening,
 };
 use common::netns::Home;
@@ -28,7 +28,7 @@ pub struct VisitedNetns {
     tables: OnceCell<NetnsDetails>,
     fdb: OnceCell<Vec<FdbEntry>>,
     programs: OnceCell<Vec<LinkProgram>>,
-    has_ipsec: OnceCell<bool>,
+    ipsec: OnceCell<Option<IpsecTables>>,
 }
 
 /// How full the connection tracking table is.
@@ -58,7 +58,7 @@ impl VisitedNetns {
             tables: OnceCell::new(),
             fdb: OnceCell::new(),
             programs: OnceCell::new(),
-            has_ipsec: OnceCell::new(),
+            ipsec: OnceCell::new(),
         })
     }
 
@@ -150,11 +150,9 @@ impl VisitedNetns {
         home.inside(&self.namespace, || listening(transport, port)).ok()?.ok()
     }
 
-    /// Whether it has IPsec policies.
-    pub fn has_ipsec(&self, home: &Home) -> bool {
-        *self.has_ipsec.get_or_init(|| {
-            home.inside(&self.namespace, has_ipsec_policies).is_ok_and(|found| found.unwrap_or(false))
-        })
+    /// What IPsec is set to do; nothing where it could not be read.
+    pub fn ipsec(&self, home: &Home) -> Option<&IpsecTables> {
+        self.ipsec.get_or_init(|| home.inside(&self.namespace, IpsecTables::read).ok()?.ok()).as_ref()
     }
 
     /// How full its connection tracking table is.

@@ -6,7 +6,7 @@ use common::diagnose::Cause;
 use common::firewall::ChainHook;
 use common::hint;
 use common::map::LinkPlace;
-use common::netlink::NetlinkError;
+use common::netlink::{IpsecDirection, NetlinkError};
 use nix::errno::Errno;
 
 use super::packet::FlyingPacket;
@@ -51,6 +51,7 @@ impl Walker<'_> {
             self.track(netns, before);
             self.hook(netns, ChainHook::Input, Some(&name), None);
             self.restore_source(netns);
+            self.ipsec(netns, IpsecDirection::In);
             return PacketStep::Delivered(netns);
         }
         if !self.forwards(place) {
@@ -70,6 +71,8 @@ impl Walker<'_> {
         let out = LinkPlace { index, ..place };
         self.fits(out);
         let name = self.link_name(out);
+        self.ipsec(place.netns, IpsecDirection::Forward);
+        self.ipsec(place.netns, IpsecDirection::Out);
         self.hook(place.netns, ChainHook::Forward, Some(from), Some(&name));
         if !self.packet.is_answer {
             self.passed.push(PassedRouter { netns: place.netns, out });

@@ -1,10 +1,10 @@
 //! What a namespace sends itself: routing, and the output hook.
 
 use common::diagnose::Cause;
-use common::firewall::ChainHook;
+use common::firewall::{ChainHook, IpsecFate};
 use common::hint;
 use common::map::LinkPlace;
-use common::netlink::{NetlinkError, RouteLookup};
+use common::netlink::{IpsecDirection, NetlinkError, RouteLookup};
 
 use super::packet::TrackedPacket;
 use super::walker::{PacketStep, StopReason, Walker};
@@ -20,7 +20,7 @@ impl Walker<'_> {
         let before = self.packet.clone();
         let name = self.link_name(out);
         let translated = self.hook(netns, ChainHook::Output, None, Some(&name));
-        self.ipsec(netns);
+        self.ipsec(netns, IpsecDirection::Out);
         let is_other = translated || self.packet.mark != before.mark;
         let route = if is_other { self.output_route(netns) } else { Some(route) };
         let Some(route) = route else { return PacketStep::Stopped };
@@ -66,21 +66,35 @@ impl Walker<'_> {
         }
     }
 
-    /// IPsec policies may have the packet changed, or dropped.
-    fn ipsec(&mut self, netns: u64) {
-        if !self.state.has_ipsec(netns) {
-            return;
+    /// IPsec policies have the packet changed, or dropped.
+    pub fn ipsec(&mut self, netns: u64, direction: IpsecDirection) {
+        let packet = self.packet.filtered(None, None);
+        let hook = match direction {
+            IpsecDirection::In => HopHook::Input,
+            IpsecDirection::Out => HopHook::Output,
+            IpsecDirection::Forward => HopHook::Forward,
+        };
+        let place = self.place(netns, None, Some(hook));
+        let reason = |text: &str| {
+            let text = format!("{}: {text}", self.who(netns));
+            StopReason::new(Cause::XfrmPolicy, TraceVerdict::Lost, text)
+        };
+        match self.state.ipsec_fate(netns, direction, &packet) {
+            IpsecFate::Plain => {}
+            IpsecFate::Dropped(drop) => {
+                let fix = self.inside(netns, drop.undone_by());
+                let reason = reason(&drop.sentence()).fixed_by(fix);
+                self.stop(place, reason);
+            }
+            IpsecFate::Changed | IpsecFate::Unknown => {
+                let command = self.inside(netns, hint!("ip xfrm policy"));
+                let reason = reason("an IPsec policy may be about the packet");
+                let reason = match command {
+                    Some(command) => reason.advised(format!("look at them: {}", &*command)),
+                    None => reason,
+                };
+                self.suspect(place, reason);
+            }
         }
-        let text = format!("{}: an IPsec policy may be about the packet", self.who(netns));
-        let reason = StopReason::new(Cause::XfrmPolicy, TraceVerdict::Lost, text);
-        let command = self.inside(netns, hint!("ip xfrm policy"));
-        let place = self.place(netns, None, Some(HopHook::Output));
-        self.suspect(
-            place,
-            match command {
-                Some(command) => reason.advised(format!("look at them: {}", &*command)),
-                None => reason,
-            },
-        );
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-use crate::netlink::{Address, Link, ListeningSocket, Neighbour, RouteLookup};
+use crate::netlink::{Address, IpsecTables, Link, ListeningSocket, Neighbour, RouteLookup};
 use crate::packet::icmp::IcmpError;
 use crate::target::{DestPort, Mac};
 
@@ -70,8 +70,8 @@ pub struct Evidence {
     pub sizes: Option<SizeSearch>,
     /// Which hooks of the container's netfilter have rules, or a policy that drops, for this family.
     pub hooks: Option<Vec<FilterHook>>,
-    /// Whether the container has IPsec policies: then packets go out and come in as others.
-    pub has_ipsec: Option<bool>,
+    /// What IPsec is set to do in the container.
+    pub ipsec: Option<IpsecTables>,
     /// How full the connection tracking table is.
     pub conntrack: Option<Conntrack>,
     /// Whether the container ignores pings: net.ipv4.icmp_echo_ignore_all and its IPv6 brother.
@@ -247,8 +247,8 @@ pub struct HostSight {
     pub is_dest: bool,
     /// Which hooks of the host's netfilter have rules, or a policy that drops.
     pub hooks: Option<Vec<FilterHook>>,
-    /// Whether the host has IPsec policies: then packets leave as others.
-    pub has_ipsec: Option<bool>,
+    /// What IPsec is set to do on the host.
+    pub ipsec: Option<IpsecTables>,
 }
 
 /// What was seen of a probe of a port in a network of this host that has the destination's address. Another host may have
@@ -296,7 +296,7 @@ impl Evidence {
             small: None,
             sizes: None,
             hooks: None,
-            has_ipsec: None,
+            ipsec: None,
             conntrack: None,
             ignores_echo: None,
             target_state: TargetState::Alive,

@@ -3,7 +3,8 @@
 use nix::errno::Errno;
 
 use super::evidence::{FilterHook, NUD_UNRESOLVED, NeighbourAnswer, Passage, Seen, Watched};
-use super::{Cause, Evidence, Verdict, sending, words};
+use super::{Cause, Evidence, Verdict, ipsec, sending, words};
+use crate::firewall::IpsecFate;
 use crate::hint;
 use crate::output::one_line;
 
@@ -61,15 +62,23 @@ fn dropped(evidence: &Evidence, seen: &Seen, watched: &Watched) -> Verdict {
     if is_elsewhere && evidence.is_bound_to_link {
         return verdict("-I takes answers from that interface only").advising(evidence.capture());
     }
+    match evidence.ipsec_in() {
+        IpsecFate::Dropped(drop) => {
+            return verdict(&format!("was dropped in here: {}", drop.sentence()))
+                .fixed_by(evidence.inside(drop.undone_by()))
+                .advising(evidence.inside(Some(ipsec::shown_by(&drop))));
+        }
+        IpsecFate::Changed | IpsecFate::Unknown => {
+            return verdict("was dropped in here: an IPsec policy, or a firewall rule?")
+                .advising(evidence.inside(hint!("ip xfrm policy")));
+        }
+        IpsecFate::Plain => {}
+    }
     let Some(hooks) = &evidence.hooks else {
         return verdict("was dropped in here: a firewall rule?").advising(rules);
     };
     // That a rule did it would only be proven by a trace of the packet: what could have done it is named.
     let could = match (hooks.contains(&FilterHook::Prerouting), hooks.contains(&FilterHook::Input)) {
-        _ if evidence.has_ipsec == Some(true) => {
-            let why = "was dropped in here: an IPsec policy, or a firewall rule?";
-            return verdict(why).advising(evidence.inside(hint!("ip xfrm policy")));
-        }
         (false, true) => "the input hook has",
         (true, false) => "the prerouting hook has",
         (true, true) => "the prerouting and input hooks have",
@@ -86,7 +95,7 @@ pub(super) fn egress(evidence: &Evidence) -> Option<Verdict> {
     let (again, link) = (evidence.again.as_ref()?, evidence.link_word());
     let NeighbourAnswer::Answered(macs) = &evidence.asked else { return None };
     // What IPsec makes of a packet cannot be told from other packets.
-    if evidence.has_ipsec == Some(true) {
+    if evidence.ipsec_out() != IpsecFate::Plain {
         return None;
     }
     let has_left = again.seen.iter().any(|seen| seen.passage == Passage::RequestOut);

@@ -6,7 +6,8 @@ use nix::libc;
 
 use super::evidence::{FilterHook, HostSight, NUD_UNRESOLVED, NeighbourAnswer, Passage, ProbeKind, Seen};
 use super::words::in_words;
-use super::{Cause, Evidence, Verdict};
+use super::{Cause, Evidence, Verdict, ipsec};
+use crate::firewall::IpsecFate;
 use crate::hint;
 use crate::netlink::Neighbour;
 use crate::output::one_line;
@@ -216,40 +217,47 @@ pub(super) fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<V
     let first = |passage: Passage| host.seen.iter().find(|seen| seen.passage == passage);
     let link = |seen: &Seen| one_line(&seen.link).into_owned();
     let came = first(Passage::RequestIn)?;
-    if host.has_ipsec == Some(true) && !host.is_dest {
-        return None;
-    }
-    let advice = hint!("nft list ruleset");
+    let [request, answer] = evidence.ipsec_of(host);
     if host.is_dest {
+        let why = match (&request, &answer) {
+            (IpsecFate::Dropped(drop), _) | (_, IpsecFate::Dropped(drop)) => drop.sentence(),
+            (IpsecFate::Plain, IpsecFate::Plain) => "a rule of its input hook?".to_owned(),
+            _ => "a rule of its input hook, or an IPsec policy?".to_owned(),
+        };
         let text = format!(
-            "no answer: this host has {}, received the packet on {}, and did not answer: a rule of its input hook?",
+            "this host has {}, received the packet on {}, and did not answer: {why}",
             evidence.to,
             link(came)
         );
-        return first(Passage::AnswerOut)
-            .is_none()
-            .then(|| Verdict::of(Cause::HostDrops, text).advising(advice));
+        let fate = if request == IpsecFate::Plain { answer } else { request };
+        return first(Passage::AnswerOut).is_none().then(|| host_drops(&text, &fate));
     }
-    let rule = match &host.hooks {
-        Some(hooks) if hooks.contains(&FilterHook::Forward) => ": a rule of its forward hook?",
-        _ => "",
-    };
-    let text = match (first(Passage::RequestOut), first(Passage::AnswerIn), first(Passage::AnswerOut)) {
-        (None, ..) => {
-            format!(
-                "this host received the packet on {}, and it was not seen to leave again{rule}",
-                link(came)
-            )
+    let (fate, what, at) =
+        match (first(Passage::RequestOut), first(Passage::AnswerIn), first(Passage::AnswerOut)) {
+            (None, ..) => (request, "packet", came),
+            (Some(_), Some(back), None) => (answer, "answer", back),
+            _ => return None,
+        };
+    let rule = match &fate {
+        IpsecFate::Dropped(drop) => format!(": {}", drop.sentence()),
+        // What IPsec makes of a packet cannot be told from other packets.
+        IpsecFate::Changed | IpsecFate::Unknown => return None,
+        IpsecFate::Plain if host.hooks.as_ref().is_some_and(|hooks| hooks.contains(&FilterHook::Forward)) => {
+            ": a rule of its forward hook?".to_owned()
         }
-        (Some(_), Some(answer), None) => {
-            format!(
-                "this host received the answer on {}, and it was not seen to leave again{rule}",
-                link(answer)
-            )
-        }
-        _ => return None,
+        IpsecFate::Plain => String::new(),
     };
-    Some(Verdict::of(Cause::HostDrops, format!("no answer: {text}")).advising(advice))
+    let text =
+        format!("this host received the {what} on {}, and it was not seen to leave again{rule}", link(at));
+    Some(host_drops(&text, &fate))
+}
+
+fn host_drops(text: &str, fate: &IpsecFate) -> Verdict {
+    let verdict = Verdict::of(Cause::HostDrops, format!("no answer: {text}"));
+    match fate {
+        IpsecFate::Dropped(drop) => verdict.fixed_by(drop.undone_by()).advising(Some(ipsec::shown_by(drop))),
+        _ => verdict.advising(hint!("nft list ruleset")),
+    }
 }
 
 /// Another neighbour on the link with one of these MAC addresses.

@@ -1,7 +1,7 @@
 //! The order in which causes are looked for: the first that the evidence proves is the verdict.
 
 use super::evidence::{DestState, TargetState};
-use super::{Cause, Evidence, ProbeKind, Verdict, here, hop, port, sending};
+use super::{Cause, Evidence, ProbeKind, Verdict, here, hop, ipsec, port, sending};
 use crate::hint;
 use crate::packet::IpFamily;
 
@@ -12,10 +12,11 @@ type Step = fn(&Evidence) -> Option<Verdict>;
 const MEANWHILE: [Step; 5] = [ended, sending::refused, sending::link, sending::address, dest];
 
 /// What explains that nothing was answered, after that.
-const SILENCE: [Step; 11] = [
+const SILENCE: [Step; 12] = [
     corrupted,
     group,
     hop::reported,
+    ipsec::unsent,
     here::answer,
     here::local,
     hop::wrong_mac,
@@ -27,10 +28,11 @@ const SILENCE: [Step; 11] = [
 ];
 
 /// What explains that a port is not open, after that.
-const CLOSED: [Step; 10] = [
+const CLOSED: [Step; 11] = [
     port::answers_now,
     port::refused,
     hop::reported,
+    ipsec::unsent,
     here::answer,
     hop::wrong_mac,
     hop::other_host,

@@ -16,6 +16,9 @@ mod evidence;
 mod here;
 mod hop;
 pub mod host;
+mod ipsec;
+#[cfg(test)]
+mod ipsec_tests;
 mod judge;
 mod port;
 #[cfg(test)]

@@ -3,13 +3,20 @@
 use nix::errno::Errno;
 
 use super::evidence::{FilterHook, ProbeKind};
-use super::{Cause, Evidence, Verdict};
+use super::{Cause, Evidence, Verdict, ipsec};
+use crate::firewall::IpsecFate;
 use crate::hint;
 use crate::netlink::OperState;
 
 /// Our own kernel refused to send.
 pub(super) fn refused(evidence: &Evidence) -> Option<Verdict> {
     let (errno, mtu_bytes) = evidence.not_sent?;
+    // EAGAIN and ESRCH are of a state that is missing (xfrm_state_find in net/xfrm/xfrm_state.c).
+    if let (Errno::EPERM | Errno::EAGAIN | Errno::ESRCH, IpsecFate::Dropped(drop)) =
+        (errno, evidence.ipsec_out())
+    {
+        return Some(ipsec::not_sent(evidence, &drop, &format!("nothing was sent: {}", errno.desc())));
+    }
     Some(match errno {
         Errno::EPERM => not_permitted(evidence),
         Errno::EMSGSIZE => too_large(evidence, mtu_bytes),
@@ -54,7 +61,7 @@ fn not_permitted(evidence: &Evidence) -> Verdict {
     };
     let hook = match (hooks.contains(&FilterHook::Output), hooks.contains(&FilterHook::Postrouting)) {
         // xfrm_lookup says EPERM too, of a policy that blocks.
-        _ if evidence.has_ipsec == Some(true) => {
+        _ if evidence.ipsec_out() == IpsecFate::Unknown => {
             let text =
                 format!("nothing was sent: {why}: an IPsec policy, or a firewall's output rule inside?");
             let policies = evidence.inside(hint!("ip xfrm policy"));

@@ -26,7 +26,7 @@ pub(super) fn link(index: u32, name: &str, flags: u32) -> Link {
     Link { name: name.into(), kind, mtu_bytes: 1500, flags, operstate: OperState::Up, ..Link::plain(index) }
 }
 
-fn neighbour(address: &str, state: u16) -> Neighbour {
+pub(super) fn neighbour(address: &str, state: u16) -> Neighbour {
     let known = state & (0x20 | 0x01) == 0;
     Neighbour { index: 2, address: ip(address), mac: known.then(|| mac("02:00:00:00:00:09")), state }
 }
@@ -226,11 +226,11 @@ fn a_refusal_to_send_is_told_by_what_refuses() {
     assert_eq!(said(&evidence).0, "link-down");
 }
 
-fn seen(passage: Passage, index: u32, name: &str) -> Seen {
+pub(super) fn seen(passage: Passage, index: u32, name: &str) -> Seen {
     Seen { passage, index, link: name.to_owned(), reached_ip: true, input_route: None }
 }
 
-fn watched(seen: &[Seen]) -> Option<Watched> {
+pub(super) fn watched(seen: &[Seen]) -> Option<Watched> {
     Some(Watched { seen: seen.to_vec(), has_taps: true, ..Watched::default() })
 }
 
@@ -310,12 +310,7 @@ fn the_host_is_named_where_it_is_in_between_and_drops() {
     let back = seen(Passage::AnswerIn, 8, "veth2");
     let sight = |seen: &[&Seen]| {
         let seen = seen.iter().map(|one| (*one).clone()).collect();
-        Some(HostSight {
-            seen,
-            is_dest: false,
-            hooks: Some(vec![FilterHook::Forward]),
-            has_ipsec: Some(false),
-        })
+        Some(HostSight { seen, is_dest: false, hooks: Some(vec![FilterHook::Forward]), ipsec: None })
     };
     evidence.host = sight(&[&came]);
     let (cause, text, _) = said(&evidence);
@@ -344,33 +339,6 @@ fn what_ended_meanwhile_comes_before_all_else() {
     evidence.not_sent = None;
     let (cause, text, _) = said(&evidence);
     assert_eq!((cause.as_str(), text.as_str()), ("loss", "1 of 5 packets were not answered"));
-}
-
-#[test]
-fn where_ipsec_changes_packets_nothing_is_concluded_from_what_taps_did_not_see() {
-    let mut evidence = silent(None);
-    asked(&mut evidence, &["02:00:00:00:00:09"]);
-    evidence.neighbours = Some(vec![neighbour("10.1.0.9", 0x02)]);
-    evidence.again = watched(&[]);
-    assert_eq!(said(&evidence).0, "not-sent-egress");
-    evidence.has_ipsec = Some(true);
-    assert_eq!(said(&evidence).0, "no-echo");
-    evidence.again = watched(&[seen(Passage::AnswerIn, 2, "eth0")]);
-    evidence.hooks = Some(vec![FilterHook::Input]);
-    let (cause, text, hint) = said(&evidence);
-    assert_eq!(cause, "answer-dropped-here");
-    assert!(text.ends_with("dropped in here: an IPsec policy, or a firewall rule?"), "{text}");
-    assert_eq!(hint, "nsenter-rs -t nginx -n ip xfrm policy");
-    evidence.not_sent = Some((Errno::EPERM, None));
-    evidence.hooks = Some(vec![FilterHook::Output]);
-    assert_eq!(said(&evidence).0, "not-sent", "the policy blocks, or the hook");
-    evidence.has_ipsec = Some(false);
-    assert_eq!(said(&evidence).0, "not-sent-output");
-    let mut evidence = silent(Some("10.1.0.1"));
-    asked(&mut evidence, &["02:00:00:00:00:09"]);
-    let seen = vec![seen(Passage::RequestIn, 7, "veth1")];
-    evidence.host = Some(HostSight { seen, is_dest: false, hooks: None, has_ipsec: Some(true) });
-    assert_eq!(said(&evidence).0, "beyond-router");
 }
 
 #[test]

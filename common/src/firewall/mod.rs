@@ -3,6 +3,7 @@
 
 mod chain;
 mod fate;
+mod ipsec;
 mod iptables_save;
 mod listing;
 mod nft_ruleset;
@@ -12,4 +13,5 @@ pub use fate::{
     ChainHook, DropPlace, FilterPacket, HookFamily, HookRun, NetnsFilters, PacketFate, PacketProtocol,
     PacketTranslation, iptables_words,
 };
+pub use ipsec::{IpsecDrop, IpsecFate};
 pub use listing::FilterListing;

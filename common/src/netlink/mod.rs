@@ -44,7 +44,7 @@ pub use error::NetlinkError;
 pub use events::ChangeListener;
 pub use fdb::{FdbEntry, FdbOrigin};
 pub use inet_socket::{InetSocket, inet_sockets};
-pub use ipsec::has_ipsec_policies;
+pub use ipsec::{IpsecDirection, IpsecPolicy, IpsecState, IpsecTables, IpsecTemplate, IpsecTransform};
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortFloods, PortState, PortVlan, UpperKind, VethEnd,
     VlanFiltering,

@@ -7,7 +7,9 @@ use nix::errno::Errno;
 use proptest::prelude::*;
 
 use super::wire::{self, Malformed, NetlinkRequest, attributes, messages};
-use super::{Address, Link, Neighbour, NetlinkError, Route, Rule, Socket};
+use super::{
+    Address, IpsecDirection, IpsecPolicy, IpsecState, Link, Neighbour, NetlinkError, Route, Rule, Socket,
+};
 use super::{address, link, neighbour, nsid, route, rule};
 use crate::namespace::{Namespace, NamespaceKind};
 
@@ -102,6 +104,8 @@ fn read_all(bytes: &[u8]) {
         Rule::read(bytes),
         Neighbour::read(bytes),
         nsid::read(bytes),
+        IpsecPolicy::read(bytes),
+        IpsecState::read(bytes),
     );
 }
 
@@ -122,6 +126,81 @@ fn a_nested_attribute_holds_what_was_put_into_it() {
     assert_eq!(outer[1].1, b"x");
 }
 
+/// What Linux 6.18 says of policies that ip(8) had made, as hexadecimal digits.
+const POLICIES: [&str; 2] = [
+    // src fd00::/64 dst fd01::/64 proto udp sport 4 dport 53 dir in action block mark 7 mask 0xff if_id 9
+    "fd010000000000000000000000000000fd0000000000000000000000000000000035ffff0004ffff0a004040110000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000fe240e6b000000000000000000000000000000000800000000010000000000000a00100000000000000000000c00150007000000ff00000008001f0009000000",
+    // src 10.9.1.0/24 dst 10.9.2.0/24 dir out priority 7 tmpl src 10.9.1.2 dst 10.9.2.2 proto esp reqid 5 mode tunnel
+    // tmpl proto ah mode transport level use
+    "0a0902000000000000000000000000000a090100000000000000000000000000000000000000000002001818000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000fe240e6b00000000000000000000000007000000010000000100000000000000840005000a0902020000000000000000000000000000000032000000020000000a0901020000000000000000000000000500000001000000ffffffffffffffffffffffff00000000000000000000000000000000000000003300000002000000000000000000000000000000000000000000000000000100ffffffffffffffffffffffff0a0010000000000000000000",
+];
+
+/// The same of states.
+const STATES: [&str; 2] = [
+    // src 10.9.1.2 dst 10.9.1.1 proto esp spi 0x107 reqid 5 mode tunnel
+    "0a0901010000000000000000000000000a0901020000000000000000000000000000000000000000020020200000000000000000000000000a09010100000000000000000000000000000107320000000a090102000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00000000000000001e000000000000000000000000000000000000000000000000000000000000000000000000000000c5250e6b000000000000000000000000000000000000000000000000000000000500000002000100000000000000000010000a00000000000000000000000000",
+    // src fd00::1 dst fd00::2 proto ah spi 0x106 reqid 6 mode transport
+    "fd000000000000000000000000000002fd000000000000000000000000000001000000000000000000008080000000000000000000000000fd0000000000000000000000000000020000010633000000fd000000000000000000000000000001ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00000000000000001e000000000000000000000000000000000000000000000000000000000000000000000000000000c5250e6b00000000000000000000000000000000000000000000000000000000060000000a000000000000000000000010000a00000000000000000000000000",
+];
+
+#[test]
+fn states_of_ipsec_are_what_ip_was_told() {
+    let [tunnel, transport] = STATES.map(|digits| IpsecState::read(&bytes_of(digits)).unwrap().0);
+    assert_eq!(
+        format!(
+            "{} {} {} {} {} {}",
+            tunnel.source, tunnel.destination, tunnel.protocol, tunnel.spi, tunnel.request_id, tunnel.mode
+        ),
+        "10.9.1.2 10.9.1.1 50 263 5 1"
+    );
+    assert_eq!(
+        format!(
+            "{} {} {} {} {} {}",
+            transport.source,
+            transport.destination,
+            transport.protocol,
+            transport.spi,
+            transport.request_id,
+            transport.mode
+        ),
+        "fd00::1 fd00::2 51 262 6 0"
+    );
+}
+
+fn bytes_of(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
+#[test]
+fn policies_of_ipsec_are_what_ip_was_told() {
+    let [blocks, wants] = POLICIES.map(|digits| IpsecPolicy::read(&bytes_of(digits)).unwrap().unwrap());
+    assert_eq!((blocks.direction, blocks.blocks, blocks.index), (IpsecDirection::In, true, 8));
+    assert_eq!(
+        (blocks.source.to_string(), blocks.destination.to_string()),
+        ("fd00::/64".into(), "fd01::/64".into())
+    );
+    assert_eq!(
+        (blocks.protocol, blocks.source_port, blocks.destination_port),
+        (17, (4, 0xffff), (53, 0xffff))
+    );
+    assert!(blocks.has_more && blocks.templates.is_empty(), "{blocks:?}");
+    assert_eq!((wants.direction, wants.blocks, wants.priority), (IpsecDirection::Out, false, 7));
+    assert!(!wants.has_more, "{wants:?}");
+    let [tunnel, transport] = &wants.templates[..] else { panic!("{wants:?}") };
+    let read = &tunnel.transform;
+    assert_eq!(
+        (read.source.to_string(), read.destination.to_string()),
+        ("10.9.1.2".into(), "10.9.2.2".into())
+    );
+    assert_eq!((read.protocol, read.mode, read.request_id, tunnel.is_optional), (50, 1, 5, false));
+    assert!(transport.is_optional && transport.transform.source.is_unspecified());
+    assert_eq!((transport.transform.protocol, transport.transform.mode), (51, 0));
+    let mut of_a_socket = bytes_of(POLICIES[1]);
+    of_a_socket[160] = 3;
+    assert_eq!(IpsecPolicy::read(&of_a_socket).unwrap(), None);
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>) {
@@ -138,12 +217,14 @@ proptest! {
         end: prop::sample::Index,
         entry: prop::sample::Index,
     ) {
-        thread_local!(static REAL: [Vec<Vec<u8>>; 5] = [
+        thread_local!(static REAL: [Vec<Vec<u8>>; 7] = [
             answered(link::request),
             answered(address::request),
             answered(route::request),
             answered(neighbour::request),
             answered(rule::request),
+            POLICIES.map(bytes_of).to_vec(),
+            STATES.map(bytes_of).to_vec(),
         ]);
         REAL.with(|tables| {
             for payloads in tables.iter().filter(|payloads| !payloads.is_empty()) {
