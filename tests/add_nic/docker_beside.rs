@@ -120,3 +120,38 @@ fn forwarding_stays_on_for_a_docker_that_was_started_later_and_for_the_administr
     ));
     ran.ok();
 }
+
+#[test]
+fn a_network_of_docker_that_has_the_name_of_an_old_bridge_inherits_nothing() {
+    let ran = need!(beside(
+        r#"
+        bridge=br-${name##*-}; bridge=${bridge:0:15}
+        network() { docker network create -o com.docker.network.bridge.name=$bridge --subnet 198.19.30.0/24 --gateway 198.19.30.1 "$@" >/dev/null; }
+        ip netns exec $name-out ip route add 198.19.30.0/24 via 203.0.113.1
+        network nx
+        "$tool" netns:$name 198.19.30.9/24 --bridge $bridge --gateway 198.19.30.1 --nat=all --forward --publish 18090:80 --host-name own0
+        reaches 203.0.113.9 || fail 'no way out'
+        before=$(iptables -S DOCKER-USER); echo "$before" | grep -q -- "-i $bridge -o $bridge .*netns-toolbox:" || fail 'no rule'
+        docker network rm nx >/dev/null; network --internal -o com.docker.network.bridge.enable_icc=false nx
+        [ "$(iptables -S DOCKER-USER)" = "$before" ] || fail 'our rules are not there any more'
+        run --name s1 --network nx $image sleep infinity; run --name s2 --network nx $image sleep infinity
+        pid=$(docker inspect -f '{{.State.Pid}}' s1); nsenter -t $pid -n ip route replace default via 198.19.30.1
+        other=$(docker inspect -f '{{.NetworkSettings.Networks.nx.IPAddress}}' s2)
+        from_s1() { nsenter -t $pid -n ping -c1 -W1 -q "$1" >/dev/null; }
+        # Rules that know the bridge by its name let them through.
+        iptables -I DOCKER-USER -i $bridge -o $bridge -j ACCEPT; from_s1 $other || fail 'a rule with the name is no hole'
+        iptables -D DOCKER-USER -i $bridge -o $bridge -j ACCEPT
+        iptables -I DOCKER-USER -s 198.19.30.0/24 -i $bridge -j ACCEPT; iptables -I DOCKER-USER -d 198.19.30.0/24 -o $bridge -j ACCEPT
+        from_s1 203.0.113.9 || fail 'a rule with the name and the network is no hole'
+        iptables -D DOCKER-USER -s 198.19.30.0/24 -i $bridge -j ACCEPT; iptables -D DOCKER-USER -d 198.19.30.0/24 -o $bridge -j ACCEPT
+        ! from_s1 $other || fail 'the old rule lets its ports through'
+        ! from_s1 203.0.113.9 || fail 'the old rule lets it out'
+        "$tool" --check && fail 'nothing is said' || :
+        theirs=$(ip -o link show $bridge; docker network inspect nx)
+        "$tool" --rm netns:$name
+        [ "$(ip -o link show $bridge; docker network inspect nx)" = "$theirs" ] || fail 'their network is another one'
+        ! iptables -S | grep netns-toolbox || fail 'a rule is left'
+        docker rm -f s1 s2 >/dev/null; docker network rm nx >/dev/null"#
+    ));
+    ran.ok().stdout_has("its firewall rules are void: ").stdout_has("is not attached to a bridge");
+}

@@ -192,6 +192,102 @@ fn the_mark_ends_where_iptables_ends() {
     assert!(packets("others") && packets("kept"), "{counters}");
 }
 
+/// How many packets the first rule of FORWARD has seen.
+fn seen_by_the_first_rule(site: &Site, kind: &str) -> String {
+    let list = format!("iptables-{kind} -L FORWARD 1 -n -v -x");
+    site.lab.shell(&list).run().ok().stdout.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_rule_that_tells_packets_by_their_whole_mark_still_does_and_ours_is_tied_to_its_link() {
+    for kind in KINDS {
+        let site = need!(Site::new());
+        site.dockers_rules(kind);
+        // The host marks what comes from here, and has rules about that and about what has another mark.
+        let script = format!(
+            "iptables-{kind} -t mangle -A PREROUTING -p icmp -j MARK --set-mark 0x64
+             iptables-{kind} -I FORWARD 1 -m mark --mark 0x64 -j ACCEPT
+             iptables-{kind} -A FORWARD -m mark ! --mark 0x7 -m comment --comment last"
+        );
+        site.lab.shell(&script).run().ok();
+        let before = everything(&site.lab, &[&site.web]);
+        plug(&site.lab, &site.web, "10.1.0.2/24 --gateway 10.1.0.1 --nat=all --publish 8080:80").ok();
+        site.lab.shell("nft list table inet netns-toolbox").run().ok().stdout_has("mark != 0x00000064");
+        reaches_from(&site.lab, &site.web, "203.0.113.9");
+        assert_ne!(seen_by_the_first_rule(&site, kind), "0", "{kind}");
+        // Nothing but the mark of others is needed for the rest: without their rules ours lets it out.
+        site.lab.shell(&format!("iptables-{kind} -t mangle -F PREROUTING")).run().ok();
+        reaches_from(&site.lab, &site.web, "203.0.113.9");
+        site.lab
+            .shell(&format!("iptables-{kind} -S DOCKER-USER"))
+            .run()
+            .ok()
+            .stdout_has("--mark 0x1000/0x1000");
+        add_nic(&site.lab, &["--check"]).ok();
+        site.lab
+            .shell(&format!("iptables-{kind} -t mangle -A PREROUTING -p icmp -j MARK --set-mark 0x64"))
+            .run()
+            .ok();
+        site.remove();
+        assert_eq!(everything(&site.lab, &[&site.web]), before, "{kind}");
+    }
+}
+
+#[test]
+fn rules_of_nft_about_the_mark_are_left_as_they_decide() {
+    let site = need!(Site::new());
+    site.dockers_rules("nft");
+    let theirs = "nft -f - <<'E'
+        table inet theirs {
+            chain marks { type filter hook prerouting priority -150; icmp type echo-request meta mark set 0x64; }
+            chain pass { type filter hook forward priority 0; meta mark 0x64 counter; }
+        }\nE";
+    site.lab.shell(theirs).run().ok();
+    let words = "10.1.0.2/24 --gateway 10.1.0.1 --nat=all";
+    plug(&site.lab, &site.web, words).ok();
+    does_not_reach(&site.lab, &site.web, "203.0.113.9");
+    let counted = site.lab.shell("nft list chain inet theirs pass").run().ok().stdout;
+    assert!(!counted.contains("packets 0 "), "{counted}");
+    site.remove();
+    // One bit is another's.
+    site.lab.shell("nft flush chain inet theirs marks; nft add rule inet theirs pass meta mark and 0x1000 == 0x1000 drop").run().ok();
+    plug(&site.lab, &site.web, words).ok();
+    reaches_from(&site.lab, &site.web, "203.0.113.9");
+    site.lab.shell("iptables-nft -S DOCKER-USER").run().ok().stdout_has("--mark 0x80/0x80");
+}
+
+#[test]
+fn rules_that_nothing_could_tie_to_a_link_are_refused() {
+    for kind in KINDS {
+        let site = need!(Site::new());
+        site.dockers_rules(kind);
+        site.lab.shell("ip link add br1 up type bridge; ip address add 10.1.0.1/24 dev br1").run().ok();
+        let options = ["--bridge br1 --forward", "--nat=all", "--publish 8080:80"];
+        site.lab.shell(&format!("iptables-{kind} -A FORWARD -m mark --mark 0x0 -j DROP")).run().ok();
+        let before = everything(&site.lab, &[&site.web]);
+        for words in options {
+            let network = if words.contains("br1") { "10.1" } else { "10.2" };
+            let refused = plug(&site.lab, &site.web, &format!("{network}.0.2/24 {words}")).fails_with(2);
+            refused
+                .stderr_has("needs a bit of the mark that no other rule looks at: -A FORWARD -m mark --mark 0x0 -j DROP")
+                .stderr_has("hint: compare the other bits in that rule: --mark VALUE/0xffffef0f");
+            assert_eq!(everything(&site.lab, &[&site.web]), before, "{kind} {words}");
+        }
+        // As the hint says.
+        let other = format!("iptables-{kind} -R FORWARD 2 -m mark --mark 0x0/0xffffef0f -j DROP");
+        site.lab.shell(&other).run().ok();
+        plug(&site.lab, &site.web, "10.1.0.2/24 --bridge br1 --forward").ok();
+        site.remove();
+        // Without nft, as well.
+        site.lab.shell("mount --bind /dev/null $(readlink -f /usr/sbin/nft)").run().ok();
+        plug(&site.lab, &site.web, "10.1.0.2/24 --bridge br1 --forward")
+            .fails_with(2)
+            .stderr_has("--forward: nft is not installed")
+            .stderr_has("hint: install the package nftables");
+        site.lab.shell("umount $(readlink -f /usr/sbin/nft)").run().ok();
+    }
+}
+
 /// As a network manager does. IPv6 differs: the link's addresses are deleted too.
 #[test]
 fn a_link_that_was_down_keeps_its_published_port() {

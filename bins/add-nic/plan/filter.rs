@@ -41,7 +41,8 @@ pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, 
     let anchors = AnchorAddresses::of(input.random.id);
     let accepts = filter_point.accepts(&uplinks)?;
     let mut rules = filter_point.rules(&uplinks);
-    rules.extend(marks::rules(accepts.iter().chain(shared.iter().filter_map(accepted))));
+    let all_accepts = accepts.iter().chain(shared.iter().filter_map(accepted));
+    rules.extend(marks::rules(all_accepts, &input.snapshot.filters));
     let rules = NicRules { id: input.id(), nic: filter_point.words(), rules, anchors: Some(anchors) };
     if !rules.rules.is_empty() {
         steps.extend(filter_point.anchors(&rules, anchors)?);
@@ -269,7 +270,6 @@ impl FilterPoint<'_> {
     /// A rule in each chain that could drop what is asked for.
     fn accepts(&self, uplinks: &[Vec<IfName>; 2]) -> Result<Vec<AcceptRule>, Failure> {
         let mut accepts = Vec::new();
-        let mark = marks::bit(self.input);
         for table in &self.input.snapshot.filters.tables {
             let passing = self.passing(table.six, &uplinks[usize::from(table.six)]);
             if passing.is_empty() {
@@ -287,6 +287,7 @@ impl FilterPoint<'_> {
                 .hint("install the package iptables")
             })?;
             let (Some(chain), Some(program)) = (listing.chain_for_accept(), &table.program) else { continue };
+            let mark = Some(marks::bit(self.input)?);
             accepts.extend(passing.into_iter().enumerate().map(|(number, what)| AcceptRule {
                 program: program.clone(),
                 chain: chain.to_owned(),

@@ -109,12 +109,23 @@ fn what_lets_a_bridge_through_is_marked_by_each_nic_that_needs_it() {
     let marks =
         "add rule inet netns-toolbox nic-ID-mark iif \"br1\" oif \"br1\" meta mark set meta mark | 0x1000";
     assert!(about_filters(&wanted, &drops("")).join("\n").contains(marks));
-    // Another bit where this one is used, and none where a rule wants the mark to be exactly one value.
+    // Another bit where this one is used.
     let other =
         about_filters(&wanted, &drops("\n-A FORWARD -m mark --mark 0x1000/0x1000 -j ACCEPT")).join("\n");
     assert!(other.contains("| 0x80") && other.contains("--mark 0x80/0x80"), "{other}");
-    let none = about_filters(&wanted, &drops("\n-A FORWARD -m mark --mark 0x1 -j ACCEPT")).join("\n");
-    assert!(!none.contains("mark"), "{none}");
+    // Packets that a rule tells by their whole mark keep it.
+    let whole = about_filters(&wanted, &drops("\n-A FORWARD -m mark --mark 0x64 -j ACCEPT")).join("\n");
+    assert!(whole.contains("oif \"br1\" meta mark != 0x64 meta mark set meta mark | 0x1000"), "{whole}");
+    // Those without a mark cannot be left alone. Nothing is bound to the link where there is no nft.
+    let refused = |snapshot: &Snapshot| plan(&wanted, snapshot, &[]).unwrap_err().to_string();
+    let said = refused(&drops("\n-A FORWARD -m mark ! --mark 0x0 -j DROP"));
+    assert!(said.contains("--forward: needs a bit of the mark") && said.contains("! --mark 0x0"), "{said}");
+    let mut without = drops("");
+    without.filters.has_nft = false;
+    assert_eq!(refused(&without), "--forward: nft is not installed");
+    // Where nothing drops, nothing is needed.
+    without.filters.tables.clear();
+    assert!(plan(&wanted, &without, &[]).is_ok());
     // The NIC that comes second has the mark in chains of its own: the first may go.
     let first = record(wanted.clone(), first);
     let mut second = plain;
@@ -206,17 +217,15 @@ fn a_name_that_a_rule_would_take_for_many_is_refused() {
 }
 
 #[test]
-fn forward_alone_needs_no_rules_of_our_own() {
+fn forward_is_refused_where_nothing_could_tie_its_rule_to_the_bridge() {
     let mut wanted = wanted(&["10.1.0.2/24"]);
     wanted.firewall.forward = true;
     wanted.other_end =
         WantedEnd::Bridge(WantedBridge { name: "br1".parse().unwrap(), create: true, vlan: None });
     let mut snapshot = host(&[(IptablesKind::Legacy, "-P FORWARD DROP")]);
     snapshot.filters.chains = None;
-    assert_eq!(
-        about_filters(&wanted, &snapshot),
-        ["iptables-legacy -w 5 -I FORWARD -i br1 -o br1 -m comment --comment netns-toolbox:br1:0 -j ACCEPT"]
-    );
+    let refused = plan(&wanted, &snapshot, &[]).unwrap_err().to_string();
+    assert_eq!(refused, "--forward: the kernel has no nf_tables");
 }
 
 #[test]

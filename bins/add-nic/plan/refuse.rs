@@ -17,7 +17,8 @@ pub fn unfit(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     wanted.publish.iter().try_for_each(|published| unpublishable(published, filter_point))
 }
 
-fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
+/// Refuses rules of our own where nothing could add them.
+pub fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
     if filters.chains.is_none() {
         return Err(Failure::failed(option, "the kernel has no nf_tables")
             .hint("modprobe nf_tables (CONFIG_NF_TABLES)"));

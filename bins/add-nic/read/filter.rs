@@ -3,12 +3,13 @@
 use std::fs;
 
 use common::failure::Failure;
-use common::netlink::{Chain, Netfilter, TableFamily};
+use common::netlink::{Chain, Netfilter, NftRule, TableFamily};
 use common::program;
 
 use crate::model::change::PlanStep;
 use crate::model::filter::{
-    FORWARD, FilterQuery, FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError, TABLE,
+    FORWARD, FilterQuery, FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError, MarkUse,
+    TABLE,
 };
 use crate::model::record::NicRecord;
 use crate::model::wanted::Wanted;
@@ -63,6 +64,13 @@ impl FilterState {
         };
         let mut filters =
             FilterState { chains, rules, has_nft: program::find("nft").is_some(), ..FilterState::default() };
+        for (family, table) in filters.tables_that_see_the_mark() {
+            let rules = netfilter.as_mut().map_or(Ok(vec![]), |all| all.table_rules(family, &table))?;
+            for NftRule { chain, handle, expressions, .. } in rules {
+                let name = format!("nft {} {table} {chain} handle {handle}", family.word());
+                filters.mark_uses.extend(MarkUse::of_rule(&name, &expressions));
+            }
+        }
         for six in [false, true].into_iter().filter(|six| asked.families[usize::from(*six)]) {
             filters.tables.extend(filters.nft_table(six, asked.rules));
             filters.tables.extend(legacy_table(six));

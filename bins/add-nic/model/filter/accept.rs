@@ -20,7 +20,7 @@ pub struct AcceptRule {
     pub id: String,
     pub number: usize,
     pub what: AllowedTraffic,
-    /// Only with this bit, which our own rules set; `None` where there is no nft, or no free bit, and in older records.
+    /// Only with this bit, which our own rules set; `None` in older records only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<MarkBit>,
 }

@@ -12,21 +12,8 @@ pub const FORWARD: &str = "FORWARD";
 const HARMLESS: [&str; 9] =
     ["ACCEPT", "RETURN", "LOG", "NFLOG", "MARK", "CONNMARK", "TRACE", "CHECKSUM", "CLASSIFY"];
 
-/// Options with a value and a mask: those of the match, and those of the targets MARK and CONNMARK, as `iptables -S` prints them.
-const MARK_OPTIONS: [&str; 4] = ["--mark", "--set-xmark", "--nfmask", "--ctmask"];
-
 /// What the comments of our rules begin with.
-const OUR_COMMENT: &str = "netns-toolbox:";
-
-/// The bits that `VALUE[/MASK]` is about: without a mask, all.
-fn mask_of(value: &str) -> u32 {
-    let number = |text: &str| match text.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
-    };
-    let mask = value.split_once('/').map(|(_, mask)| mask);
-    mask.and_then(number).unwrap_or(u32::MAX)
-}
+pub(super) const OUR_COMMENT: &str = "netns-toolbox:";
 
 impl IptablesListing {
     /// The chain that needs an accept rule, if there is one that could drop packets.
@@ -50,16 +37,6 @@ impl IptablesListing {
         rules.filter_map(|rule| {
             let mut words = rule.split(' ').skip_while(|word| !matches!(*word, "-j" | "-g"));
             words.next().and(words.next())
-        })
-    }
-
-    /// Whether another program's rule looks at this bit of packets' marks, or changes it.
-    pub fn touches_mark(&self, bit: u32) -> bool {
-        self.0.lines().filter(|line| !line.contains(OUR_COMMENT)).any(|line| {
-            let mut words = line.split(' ');
-            std::iter::from_fn(|| words.find(|word| MARK_OPTIONS.contains(word)).map(|_| words.next()))
-                .flatten()
-                .any(|value| mask_of(value) & bit != 0)
         })
     }
 
@@ -128,20 +105,6 @@ mod tests {
             Some("DOCKER-USER")
         );
         assert_eq!(chain_for_accept(&["-P FORWARD DROP", "-N DOCKER-USER"]), Some("FORWARD"));
-    }
-
-    #[test]
-    fn a_bit_of_the_mark_is_in_use_where_a_rule_names_it() {
-        let touches =
-            |rule: &str| IptablesListing(format!("-P FORWARD DROP\n-A X {rule}")).touches_mark(0x1000);
-        assert!(touches("-m mark --mark 0x1000/0x1000 -j ACCEPT") && touches("-m mark ! --mark 0x1 -j DROP"));
-        assert!(
-            touches("-j MARK --set-xmark 0x0/0xffffffff")
-                && touches("-j CONNMARK --restore-mark --nfmask 0xffff --ctmask 0xffff")
-        );
-        assert!(!touches("-m mark --mark 0x4000/0x4000 -j ACCEPT") && !touches("-i a -j ACCEPT"));
-        let ours = "-m mark --mark 0x1000/0x1000 -m comment --comment \"netns-toolbox:1:0\" -j ACCEPT";
-        assert!(!touches(ours));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
 use super::mark::{LinkPassage, LinkSide, MarkBit};
+use super::mark_use::MarkValue;
 use super::publish::{Protocol, PublishedPort};
 use super::term::{AddressEnd, RuleTerm};
 use crate::model::change::AnchorAddresses;
@@ -50,7 +51,14 @@ pub enum FilterRule {
     /// With route_localnet, the container could connect to services on 127.0.0.1, and send packets from 127.0.0.1.
     GuardLoopback { link: IfName, end: AddressEnd },
     /// Packets that pass these links get the mark that the chains of iptables let through.
-    Mark { at: Vec<LinkPassage>, flows: MarkedFlows, bit: MarkBit },
+    Mark {
+        at: Vec<LinkPassage>,
+        flows: MarkedFlows,
+        bit: MarkBit,
+        /// But none that other programs' rules tell by its whole mark.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        but: Vec<MarkValue>,
+    },
     /// They lose it again.
     Unmark { at: LinkPassage, bit: MarkBit },
 }
@@ -316,7 +324,7 @@ impl FilterRule {
             FilterRule::GuardLoopback { link, end } => {
                 vec![through("iifname", true, link), RuleTerm::Loopback(*end), RuleTerm::Drop]
             }
-            FilterRule::Mark { at, flows, bit } => {
+            FilterRule::Mark { at, flows, bit, but } => {
                 let mut terms: Vec<RuleTerm> = at.iter().map(LinkPassage::term).collect();
                 match flows {
                     MarkedFlows::All => {}
@@ -331,6 +339,7 @@ impl FilterRule {
                         terms.push(RuleTerm::Address { end: Destination, is: true, network });
                     }
                 }
+                terms.extend(but.iter().map(|of| RuleTerm::MarkIsNot(*of)));
                 terms.push(RuleTerm::SetBit(*bit));
                 terms
             }

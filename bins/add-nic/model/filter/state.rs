@@ -4,6 +4,7 @@ use common::netlink::{Chain, ChainRule, TableFamily};
 
 use super::listener::Listener;
 use super::listing::{FORWARD, IptablesListing};
+use super::mark_use::MarkUse;
 use super::rules::TABLE;
 
 /// What is to be looked at.
@@ -24,6 +25,8 @@ pub struct FilterState {
     pub chains: Option<Vec<Chain>>,
     /// The rules of our own table.
     pub rules: Vec<ChainRule>,
+    /// What rules of nf_tables other than iptables' do with packets' marks where ours are set.
+    pub mark_uses: Vec<MarkUse>,
     /// The tables `filter` of iptables that have anything in them.
     pub tables: Vec<IptablesTable>,
     pub listeners: Vec<Listener>,
@@ -76,6 +79,28 @@ impl IptablesKind {
 }
 
 impl FilterState {
+    /// The tables that packets meet between the chains that set our mark and clear it, iptables' left out.
+    pub fn tables_that_see_the_mark(&self) -> Vec<(TableFamily, String)> {
+        let sees = |chain: &&Chain| {
+            let is_between = chain.is_forward_hook && (-1..=1).contains(&chain.priority);
+            is_between && !is_of_iptables(chain) && chain.table != TABLE
+        };
+        let mut tables: Vec<(TableFamily, String)> = Vec::new();
+        for chain in self.chains.iter().flatten().filter(sees) {
+            if !tables.iter().any(|(family, name)| (*family, name) == (chain.family, &chain.table)) {
+                tables.push((chain.family, chain.table.clone()));
+            }
+        }
+        tables
+    }
+
+    /// All that other programs do with marks there.
+    pub fn uses_of_marks(&self) -> Vec<MarkUse> {
+        let listings = self.tables.iter().filter_map(|table| table.listing.as_ref().ok());
+        let of_iptables = listings.flat_map(|listing| MarkUse::of_listing(&listing.0));
+        of_iptables.chain(self.mark_uses.iter().cloned()).collect()
+    }
+
     /// Whether there is a table of that name.
     pub fn has_table(&self, name: &str) -> bool {
         self.chains.iter().flatten().any(|chain| chain.table == name)
@@ -90,10 +115,12 @@ impl FilterState {
     /// rules has let through.
     pub fn foreign_drops(&self) -> impl Iterator<Item = &Chain> {
         let foreign = |chain: &&Chain| {
-            let of_iptables =
-                chain.name == FORWARD && chain.table == "filter" && chain.family != TableFamily::Inet;
-            chain.is_forward_hook && chain.drops && !of_iptables && chain.table != TABLE
+            chain.is_forward_hook && chain.drops && !is_of_iptables(chain) && chain.table != TABLE
         };
         self.chains.iter().flatten().filter(foreign)
     }
+}
+
+fn is_of_iptables(chain: &Chain) -> bool {
+    chain.name == FORWARD && chain.table == "filter" && chain.family != TableFamily::Inet
 }

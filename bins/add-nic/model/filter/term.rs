@@ -7,6 +7,7 @@ use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
 use super::mark::MarkBit;
+use super::mark_use::MarkValue;
 use super::publish::Protocol;
 
 /// Whether a packet comes from an address, or goes to it.
@@ -69,6 +70,7 @@ pub enum RuleTerm {
     New,
     /// Packets of a flow that was let through, and errors about it.
     Known,
+    MarkIsNot(MarkValue),
     SetBit(MarkBit),
     ClearBit(MarkBit),
     Drop,
@@ -108,6 +110,8 @@ impl RuleTerm {
             RuleTerm::ForwardTo(to, port) => format!("dnat ip to {to}:{port}"),
             RuleTerm::New => "ct state new".to_owned(),
             RuleTerm::Known => "ct state established,related".to_owned(),
+            RuleTerm::MarkIsNot(MarkValue { value, mask: u32::MAX }) => format!("meta mark != {value:#x}"),
+            RuleTerm::MarkIsNot(MarkValue { value, mask }) => format!("meta mark & {mask:#x} != {value:#x}"),
             RuleTerm::SetBit(MarkBit(bit)) => format!("meta mark set meta mark | {bit:#x}"),
             RuleTerm::ClearBit(MarkBit(bit)) => format!("meta mark set meta mark & {:#x}", !bit),
             RuleTerm::Drop => "drop".to_owned(),
