@@ -65,8 +65,25 @@ fn a_bridge_that_somebody_else_uses_stays() {
     let a = lab.container("a", Options::only(&["net"]));
     plug(&lab, &a, "10.1.0.2/24 --bridge br1 --create").ok();
     let _b = by_hand(&lab, "b", "br1", "10.1.0.9/24");
-    add_nic(&lab, &["--rm", &a.pid.to_string()]).ok();
+    let removed = add_nic(&lab, &["--rm", &a.pid.to_string()]).ok();
+    removed.stderr_is(
+        "add-nic: br1: not deleted: b-port is attached to it; if nobody needs it: ip link del br1\n",
+    );
     reaches(&lab, "10.1.0.9");
+}
+
+#[test]
+fn a_bridge_that_got_another_mac_address_is_not_deleted_and_that_is_said() {
+    let lab = need!(lab());
+    let a = lab.container("a", Options::only(&["net"]));
+    plug(&lab, &a, "10.1.0.2/24 --bridge br1 --create").ok();
+    lab.shell("ip link set br1 address 02:00:00:00:00:55").run().ok();
+    add_nic(&lab, &["--check"])
+        .fails_with(1)
+        .stdout_has("br1 has not the MAC address that it was created with");
+    let removed = add_nic(&lab, &["--rm", &a.pid.to_string()]).ok();
+    removed.stderr_has("br1: not deleted: its MAC address is not the one that it was created with; if nobody needs it: ip link del br1\n");
+    lab.shell("ip link show br1").run().ok();
 }
 
 #[test]

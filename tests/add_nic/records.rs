@@ -31,12 +31,15 @@ fn a_damaged_record_is_set_aside_and_stops_nobody() {
             lab.shell(&format!("{script}; {damage}")).run().ok();
             let dry = add_nic(&lab, &["--rm", "--dry-run", &web.pid.to_string()]).ok();
             dry.stdout_has("ip link del")
-                .stderr_has(&format!("damaged-one.json {why}"))
+                .stderr_has(&format!("damaged-one.json: {why}"))
                 .stderr_has(": ignored");
             let words: Vec<&str> = call.iter().map(String::as_str).collect();
             let said = add_nic(&lab, &words).ok();
-            said.stderr_has(&format!("damaged-one.json {why}"))
-                .stderr_has("moved to /run/netns-toolbox/damaged/damaged-one.json");
+            said.stderr_has(&format!("damaged-one.json: {why}"))
+                .stderr_has("moved to /run/netns-toolbox/damaged/damaged-one.json")
+                .stderr_has(
+                    "hint: ip -o link | grep 'alias add-nic:'; nft list ruleset | grep damaged-one\n",
+                );
             add_nic(&lab, &["--check"]).ok().stderr_is("");
         }
     }
@@ -59,9 +62,13 @@ fn an_older_record_is_read_and_a_newer_one_is_left_alone() {
     let script = "cd /run/netns-toolbox/nics; grep -l 10.2.0.2/24 * | xargs sed -i 's/\"format\":[0-9]*,\\(.*\\)add-nic [0-9.]*/\"format\":77,\"zzz\":1,\\1add-nic 9.9/'";
     lab.shell(script).run().ok();
     let with_both = everything(&lab, &[&web, &db]);
-    add_nic(&lab, &["--list"])
-        .ok()
-        .stderr_has("written by a newer version (add-nic 9.9, format 77): left alone");
+    // It is said once, and what could not be looked at is not said to be right.
+    let said = "written by a newer version (add-nic 9.9, format 77): left alone";
+    let listed = add_nic(&lab, &["--list"]).ok();
+    assert_eq!(listed.stderr.matches(said).count(), 1, "{listed}");
+    add_nic(&lab, &["--check"]).fails_with(2).stdout_is("").stderr_has(said);
+    add_nic(&lab, &["--check", &db.pid.to_string()]).fails_with(2).stderr_has(said);
+    add_nic(&lab, &["--check", &web.pid.to_string()]).ok();
     let refused = add_nic(&lab, &["--rm", &db.pid.to_string()]).fails_with(2);
     refused.stderr_has("has a NIC that a newer version recorded (add-nic 9.9)");
     assert_eq!(everything(&lab, &[&web, &db]), with_both);
@@ -70,4 +77,22 @@ fn an_older_record_is_read_and_a_newer_one_is_left_alone() {
     lab.shell("sed -i 's/\"format\":77/\"format\":1/' /run/netns-toolbox/nics/*").run().ok();
     add_nic(&lab, &["--rm", &db.pid.to_string()]).ok();
     assert_eq!(everything(&lab, &[&web, &db]), before);
+}
+
+/// What the hint of a damaged record shows is what is left, and can be removed by hand.
+#[test]
+fn what_a_damaged_record_was_about_is_found_by_the_commands_of_its_hint() {
+    let site = need!(crate::firewall::Site::new());
+    let before = everything(&site.lab, &[&site.web]);
+    plug(&site.lab, &site.web, "10.1.0.2/24 --nat=all --publish 8080:80 --host-name web0").ok();
+    site.lab.shell("cd /run/netns-toolbox/nics; truncate -s 100 *.json").run().ok();
+    let said = add_nic(&site.lab, &["--check"]).ok().stderr;
+    let hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+    let shown = site.lab.shell(&hint).run().ok();
+    shown.stdout_has("web0@").stdout_has("chain nic-");
+    site.lab
+        .shell("ip link del web0; nft delete table inet netns-toolbox; echo 0 >/proc/sys/net/ipv4/ip_forward")
+        .run()
+        .ok();
+    assert_eq!(everything(&site.lab, &[&site.web]), before);
 }

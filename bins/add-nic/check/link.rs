@@ -12,7 +12,7 @@ use crate::model::snapshot::{NetnsState, Snapshot};
 pub(super) fn bridge_differs(bridge: &BridgeSpec, host: &NetnsState) -> Option<String> {
     match host.link(bridge.name.as_str()).filter(|link| link.is_bridge()) {
         Some(link) if link.mac == Some(bridge.mac) => None,
-        Some(_) => Some(format!("{} was replaced by another bridge", bridge.name)),
+        Some(_) => Some(format!("{} has not the MAC address that it was created with", bridge.name)),
         None => Some(format!("the bridge {} is gone", bridge.name)),
     }
 }

@@ -3,6 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use common::hint;
+use common::hint::Hint;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstatat, mkdirat};
@@ -26,4 +28,10 @@ pub fn set_aside(journal: &OwnedFd, name: &str) -> nix::Result<PathBuf> {
     let free = names.find(|name| is_free(name)).ok_or(Errno::EEXIST)?;
     renameat(journal, name, &directory, free.as_str())?;
     Ok(PathBuf::from(DAMAGED).join(free))
+}
+
+/// The commands that show what may be left of its NIC.
+pub fn how_to_find(name: &str) -> Option<Hint> {
+    let id = name.trim_end_matches(".json");
+    hint!("ip -o link | grep 'alias add-nic:'; nft list ruleset | grep {}", id)
 }

@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::failure::{Failure, say, with_sudo};
+use common::failure::{self, Failure, say, with_sudo};
 use common::netns::{self, LockHolder};
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -196,8 +196,9 @@ fn records(
                         Some(Err(errno)) => format!("cannot be moved away: {errno}"),
                         None => "ignored".to_owned(),
                     };
-                    let lost = "the NIC that it may have been about is not known any more";
-                    say(TOOL, format_args!("{} {why}: {what}; {lost}", path(&name).display()));
+                    let lost = "the NIC that it may have been about is not known any more, and stays";
+                    let said = Failure::failed(path(&name).display(), format_args!("{why}: {what}; {lost}"));
+                    failure::report(TOOL, &said.hint(damaged::how_to_find(&name)));
                 }
             }
             None => {}

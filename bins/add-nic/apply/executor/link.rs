@@ -1,6 +1,11 @@
 //! Makes links, and deletes those that we made and no others.
 
+use std::ffi::OsStr;
+
+use common::failure::say;
+use common::hint;
 use common::netlink::{Link, NetlinkError, NewBridge, NewVeth, PortVlan, VethEnd};
+use common::output::one_line;
 use nix::errno::Errno;
 
 use super::{Executor, StepError};
@@ -8,6 +13,7 @@ use crate::model::change::{AccessPort, BridgeSpec, Veth};
 use crate::model::netns::Netns;
 use crate::plan::bridge::NO_VLAN_FILTERING;
 use crate::read::sockets::Sockets;
+use crate::tool::TOOL;
 
 impl Executor {
     pub(super) fn add_bridge(&mut self, bridge: &BridgeSpec) -> Result<(), StepError> {
@@ -44,9 +50,24 @@ impl Executor {
         let links = self.sockets.host.links()?;
         // By its MAC address, which is random: it may have been renamed, and another one may have its name.
         let ours = |link: &&Link| link.is_bridge() && link.mac == Some(bridge.mac);
-        let Some(found) = links.iter().find(ours) else { return Err(StepError::NothingToUndo) };
-        if links.iter().any(|link| link.master == Some(found.index)) {
-            return Err(StepError::NothingToUndo);
+        let stays = |name: &OsStr, why: &str| {
+            let name = name.to_string_lossy();
+            let command = hint!("ip link del {}", name);
+            let command = command.map_or_else(String::new, |it| format!("; if nobody needs it: {}", &*it));
+            say(TOOL, format_args!("{}: not deleted: {why}{command}", one_line(&name)));
+            Err(StepError::NothingToUndo)
+        };
+        let Some(found) = links.iter().find(ours) else {
+            let same_name = links.iter().find(|link| link.is_bridge() && *link.name == *bridge.name.as_str());
+            return same_name.map_or(Err(StepError::NothingToUndo), |other| {
+                stays(&other.name, "its MAC address is not the one that it was created with")
+            });
+        };
+        if let Some(port) = links.iter().find(|link| link.master == Some(found.index)) {
+            return stays(
+                &found.name,
+                &format!("{} is attached to it", one_line(&port.name.to_string_lossy())),
+            );
         }
         Ok(self.sockets.host.delete_link(found.index)?)
     }
