@@ -10,6 +10,7 @@ use crate::faults::{ALL_OR_NOTHING, REPAIRED, Scene, is_chosen};
 use crate::firewall::KINDS;
 use support::run::Run;
 use support::skip::{Missing, need, program};
+use support::tier;
 
 const NAT: &str = "10.1.0.2/24 --gateway 10.1.0.1 --nat=all";
 const WORDS: &str =
@@ -25,7 +26,7 @@ pub(crate) fn scene(words: &str, kind: &str) -> Result<Scene, Missing> {
     program("iptables-legacy", "iptables")?;
     let mut scene = Scene::new(words)?;
     // What add-nic starts has its own turn below, and makes a call last much longer.
-    (scene.strace, scene.most) = ("strace", 6);
+    (scene.strace, scene.most) = ("strace", if tier::is_all() { u32::MAX } else { 6 });
     let rules = format!(
         "for iptables in iptables-{kind} ip6tables-{kind}; do
              $iptables -N DOCKER-USER; $iptables -A FORWARD -j DOCKER-USER; $iptables -P FORWARD DROP

@@ -17,6 +17,7 @@ mod faults;
 mod firewall;
 mod firewall_faults;
 mod flows;
+mod guide;
 mod identity;
 mod macvlan;
 mod names;

@@ -9,7 +9,7 @@ use support::skip::need;
 const WORDS: &str = "10.1.0.2/24 --gateway 10.1.0.1 --nat";
 
 /// A network of the host's own that knows no way back, as an internal one of Docker's; `secret` in it has 198.51.100.9.
-fn inner(site: &Site) -> Container {
+pub(crate) fn inner(site: &Site) -> Container {
     let secret = site.lab.container("secret", Options::only(&["net"]));
     site.lab
         .shell(&format!(
