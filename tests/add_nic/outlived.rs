@@ -4,7 +4,7 @@
 use std::process::Stdio;
 
 use crate::firewall::{KINDS, Site, does_not_reach};
-use crate::publish::{SERVER, fetch, fetch_from, serve};
+use crate::publish::{SERVER, fetch, fetch_from, in_network, serve};
 use crate::{add_nic, everything, lab, plug, reaches_from};
 use support::container::{Container, Options};
 use support::fake_docker;
@@ -511,4 +511,38 @@ fn what_is_left_is_removed_also_while_another_call_is_at_work() {
         add_nic(&site.lab, &["--check"]).ok().stdout_is("").stderr_is("");
         assert_eq!(everything(&site.lab, &[]), before);
     }
+}
+
+/// 127.0.0.1 of the host is guarded against the NIC's link alone.
+#[test]
+fn a_link_that_has_the_name_later_is_not_guarded_against() {
+    let mut site = need!(Site::new());
+    plug(&site.lab, &site.web, "10.1.0.2/24 --publish 8080:80 --host-name web0").ok();
+    site.web.stop();
+    until("the host's end is gone", || !has_link(&site.lab, "web0"));
+    let stranger = container(&site.lab, "stranger");
+    let script = format!(
+        "ip link add web0 up type veth peer name eth0 netns {}; ip address add 10.9.0.1/24 dev web0
+         echo 1 >/proc/sys/net/ipv4/conf/web0/route_localnet; nft list table inet netns-toolbox",
+        stranger.pid
+    );
+    site.lab.shell(&script).run().ok().stdout_has("ip daddr 127.0.0.0/8 drop");
+    stranger.ip("address add 10.9.0.2/24 dev eth0");
+    stranger.ip("link set eth0 up");
+    for words in [
+        "route add 127.0.0.0/8 via 10.9.0.1 dev eth0 table 7",
+        "rule add to 127.0.0.0/8 table 7 pref 0",
+        "rule del pref 0 lookup local",
+        "rule add pref 10 lookup local",
+    ] {
+        stranger.ip(words);
+    }
+    // What answers comes from 127.0.0.1.
+    let accept = "echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet";
+    in_network(&site.lab, &stranger, &["sh", "-c", accept]).run().ok();
+    let server = site.lab.command("perl").args(["-e", SERVER, "8081"]).start();
+    server.wait_for("ready\n");
+    // As Docker's own way to 127.0.0.1 is, or an administrator's.
+    let words = ["curl", "-sS", "--max-time", "5", "--interface", "10.9.0.2", "http://127.0.0.1:8081/"];
+    in_network(&site.lab, &stranger, &words).run().ok().stdout_is("hello 10.9.0.2\n");
 }

@@ -179,7 +179,7 @@ fn a_container_that_answers_here_sees_who_comes() {
 fn only_what_is_reached_at_127_0_0_1_opens_the_way_from_there() {
     let all = about_filters(&published(&["8080:80"]), &host(&[])).join("\n");
     assert!(all.contains("sysctl -q -w net/ipv4/conf/nginx-eth1/route_localnet=1"), "{all}");
-    assert!(all.contains("iifname \"nginx-eth1\" ip daddr 127.0.0.0/8 drop"), "{all}");
+    assert!(all.contains("iif \"nginx-eth1\" ip daddr 127.0.0.0/8 drop"), "{all}");
     let mut snapshot = host(&[]);
     snapshot.host.addresses.push(Address::plain(2, "192.0.2.1".parse().unwrap(), 24));
     let one = about_filters(&published(&["192.0.2.1:8080:80"]), &snapshot).join("\n");

@@ -171,7 +171,7 @@ impl NicRules {
     /// The links that rules know by their index: with the names of those that are there now.
     pub fn indexed_links(&self, chain: &str) -> Vec<&IfName> {
         let of_it = self.rules.iter().filter(|rule| self.chain(rule.hook()) == chain);
-        of_it.flat_map(FilterRule::passages).map(|passage| &passage.link).collect()
+        of_it.flat_map(FilterRule::indexed_links).collect()
     }
 
     /// The same, with a link that every host has in the place of those that are not there yet.
@@ -182,6 +182,7 @@ impl NicRules {
             match rule {
                 FilterRule::Mark { at, .. } => at.iter_mut().for_each(|passage| passage.link = lo.clone()),
                 FilterRule::Unmark { at, .. } => at.link = lo.clone(),
+                FilterRule::GuardLoopback { link, .. } => *link = lo.clone(),
                 _ => {}
             }
         }
@@ -245,12 +246,13 @@ impl FilterRule {
         }
     }
 
-    /// Where it knows a link by its index.
-    fn passages(&self) -> &[LinkPassage] {
+    /// The links that it knows by their index.
+    fn indexed_links(&self) -> Vec<&IfName> {
         match self {
-            FilterRule::Mark { at, .. } => at,
-            FilterRule::Unmark { at, .. } => std::slice::from_ref(at),
-            _ => &[],
+            FilterRule::Mark { at, .. } => at.iter().map(|passage| &passage.link).collect(),
+            FilterRule::Unmark { at, .. } => vec![&at.link],
+            FilterRule::GuardLoopback { link, .. } => vec![link],
+            _ => vec![],
         }
     }
 
@@ -322,7 +324,7 @@ impl FilterRule {
                 terms
             }
             FilterRule::GuardLoopback { link, end } => {
-                vec![through("iifname", true, link), RuleTerm::Loopback(*end), RuleTerm::Drop]
+                vec![through("iif", true, link), RuleTerm::Loopback(*end), RuleTerm::Drop]
             }
             FilterRule::Mark { at, flows, bit, but } => {
                 let mut terms: Vec<RuleTerm> = at.iter().map(LinkPassage::term).collect();
