@@ -220,3 +220,33 @@ fn after_rm_all_is_as_before_whatever_became_of_the_container_and_of_the_names()
         }
     }
 }
+
+/// What the NIC has is compared on the link that it is, of every kind.
+#[test]
+fn that_an_interface_was_renamed_is_one_difference() {
+    let kinds = [
+        ("--host-name web0", "eth0 was renamed to mine"),
+        ("--macvlan phq --gateway 10.64.0.9", "eth0 was renamed to mine"),
+        ("--phys phq --gateway 10.64.0.77 --mtu 1400", "eth0 was renamed to mine"),
+        ("--peer db --gateway 10.64.0.1", "eth0 was renamed to mine"),
+    ];
+    for (words, said) in kinds {
+        let lab = need!(lab());
+        let web = web(&lab);
+        let db = lab.container("db", Options::only(&["net"]));
+        lab.shell(PHQ).run().ok();
+        // A veth pair to the host cannot have the network of another interface.
+        let address = if words.contains("--host-name") { "10.1.0.2/24" } else { "10.64.0.2/24" };
+        plug(&lab, &web, &format!("{address} {}", words.replace("db", &db.pid.to_string()))).ok();
+        add_nic(&lab, &["--check"]).ok();
+        // Somebody else has the name now.
+        let rename =
+            "ip link set eth0 name mine; ip link add eth0 type bridge; ip address add 10.78.0.1/24 dev eth0";
+        lab.shell(&format!("nsenter --target {} --net sh -ec '{rename}'", web.pid)).run().ok();
+        let found = add_nic(&lab, &["--check"]).fails_with(1);
+        assert_eq!(found.stdout.lines().count(), 1, "{words}: {found}");
+        found.stdout_has(said);
+        add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
+        assert!(web.ip("-4 address show dev eth0").stdout.contains("10.78.0.1/24"));
+    }
+}

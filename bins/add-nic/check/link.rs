@@ -6,7 +6,6 @@ use common::target::IfName;
 use crate::model::change::{AccessPort, BridgeSpec, PlanStep, Veth};
 use crate::model::netns::Netns;
 use crate::model::plan::Plan;
-use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
 
 pub(super) fn bridge_differs(bridge: &BridgeSpec, host: &NetnsState) -> Option<String> {
@@ -57,17 +56,27 @@ pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {
     })
 }
 
-/// The snapshot with the links of a veth pair as they were named when it was made; `None` if they still are.
-pub(super) fn with_made_names(record: &NicRecord, snapshot: &Snapshot) -> Option<Snapshot> {
-    let veth = record.plan.veth()?;
-    type IsEnd = fn(&Veth, &Link) -> bool;
-    let ends: [(Netns, &IfName, IsEnd); 2] = [
-        (Netns::Container, &veth.inside.name, Veth::is_inside_end),
-        (veth.other_netns, &veth.other.name, Veth::is_other_end),
-    ];
+/// The snapshot with the links that steps name under the names that they had when the NIC was made; `None` if they still have them.
+pub(super) fn with_made_names(plan: &Plan, snapshot: &Snapshot) -> Option<Snapshot> {
+    type IsIt<'a> = Box<dyn Fn(&Link) -> bool + 'a>;
+    let inside = (Netns::Container, &plan.nic.name);
+    let mut made: Vec<(Netns, &IfName, IsIt<'_>)> = Vec::new();
+    if let Some(veth) = plan.veth() {
+        made.push((inside.0, &veth.inside.name, Box::new(|link| veth.is_inside_end(link))));
+        made.push((veth.other_netns, &veth.other.name, Box::new(|link| veth.is_other_end(link))));
+    }
+    if let Some(stacked) = plan.stacked_link() {
+        made.push((inside.0, inside.1, Box::new(|link| stacked.matches(link))));
+    }
+    if let Some(like) = plan.moved().and_then(|moved| moved.most_like(&snapshot.inside.links)) {
+        made.push((inside.0, inside.1, Box::new(|link| link.index == like.index)));
+    }
+    for known in &plan.links {
+        made.push((known.netns, &known.name, Box::new(|link| known.matches(link))));
+    }
     let mut named = None;
-    for (netns, made, is_end) in ends {
-        let found = snapshot.side(netns).links.iter().position(|link| is_end(veth, link));
+    for (netns, made, is_it) in made {
+        let found = snapshot.side(netns).links.iter().position(is_it);
         let Some(at) = found.filter(|at| name(&snapshot.side(netns).links[*at]) != made.as_str()) else {
             continue;
         };

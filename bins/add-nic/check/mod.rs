@@ -56,9 +56,9 @@ pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
     if let Some(peer) = record.peer.as_ref().filter(|_| snapshot.peer.links.is_empty()) {
         return vec![format!("about to disappear: {} exited", peer.name)];
     }
-    let named = link::with_made_names(record, snapshot);
+    let named = link::with_made_names(&record.plan, snapshot);
     let steps = record.plan.steps.iter().filter_map(|(step, _)| match step {
-        PlanStep::AddVeth(_) => differs(step, snapshot),
+        PlanStep::AddVeth(_) | PlanStep::AddStackedLink(_) | PlanStep::TakeNic(_) => differs(step, snapshot),
         // That a link was renamed is one difference: what it has is compared by the name that it was made with.
         step => differs(step, named.as_ref().unwrap_or(snapshot)),
     });
