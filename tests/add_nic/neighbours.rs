@@ -53,12 +53,34 @@ fn nobody_loses_the_gateway_when_an_interface_is_removed_or_its_container_dies()
     assert_eq!(mac_of(&lab, "br0"), before);
 }
 
+/// A port that does not go with a container, with a low address, as hardware has.
+const LASTING_PORT: &str = "ip link add lasting up address 02:00:00:00:00:02 type vxlan id 9 dstport 4789 dev lo; ip link set lasting master br0";
+
+#[test]
+fn nobody_loses_the_gateway_when_the_container_goes_whose_address_the_bridge_had() {
+    let lab = need!(lab());
+    bridge(&lab);
+    let mut other = by_hand(&lab, "other", "br0", "10.1.0.9/24");
+    let before = mac_of(&lab, "br0");
+    assert_eq!(before, mac_of(&lab, "other-port"));
+    let [mut web, staying] = ["web", "staying"].map(|name| lab.container(name, Options::only(&["net"])));
+    plug(&lab, &web, "10.1.0.2/24 --bridge br0").ok();
+    plug(&lab, &staying, "10.1.0.3/24 --bridge br0").ok();
+    let ping = pinging(&lab, &staying, "10.1.0.1");
+    for (container, port) in [(&mut other, "other-port"), (&mut web, "web-eth0")] {
+        container.stop();
+        lab.shell(&format!("while ip link show {port}; do sleep 0.02; done 2>/dev/null")).run().ok();
+        assert_eq!(mac_of(&lab, "br0"), before);
+    }
+    lost_nothing(ping);
+}
+
 #[test]
 fn a_bridge_that_changes_its_mac_address_although_says_so_at_once() {
     let lab = need!(lab());
     bridge(&lab);
-    // A port with a lower address: nothing is pinned. Then it goes, and the bridge has ours.
-    let other = by_hand(&lab, "other", "br0", "10.1.0.9/24");
+    // A port with a lower address that is no container's: nothing is pinned. Then it goes, and the bridge has ours.
+    lab.shell(LASTING_PORT).run().ok();
     let [web, staying] = ["web", "staying"].map(|name| lab.container(name, Options::only(&["net"])));
     let dry = plug(&lab, &web, "10.1.0.2/24 --bridge br0 --dry-run").ok().stdout;
     assert!(!dry.contains("ip link set br0 address"), "{dry}");
@@ -71,8 +93,7 @@ fn a_bridge_that_changes_its_mac_address_although_says_so_at_once() {
     .ok();
     staying.ip("address add 10.1.0.3/24 dev eth0");
     staying.ip("link set eth0 up");
-    lab.shell("ip link del other-port").run().ok();
-    drop(other);
+    lab.shell("ip link del lasting").run().ok();
     lab.shell("ping -n -c1 -W5 10.1.0.3").run().ok();
     let before = mac_of(&lab, "br0");
     let ping = pinging(&lab, &staying, "10.1.0.1");
@@ -85,7 +106,7 @@ fn a_bridge_that_changes_its_mac_address_although_says_so_at_once() {
 fn a_bridge_with_lower_ports_keeps_taking_their_address() {
     let lab = need!(lab());
     bridge(&lab);
-    let _other = by_hand(&lab, "other", "br0", "10.1.0.9/24");
+    lab.shell(LASTING_PORT).run().ok();
     let web = lab.container("web", Options::only(&["net"]));
     plug(&lab, &web, "10.1.0.2/24 --bridge br0").ok();
     lab.shell("ip link add low up address 02:00:00:00:00:01 master br0 type veth peer name lower").run().ok();

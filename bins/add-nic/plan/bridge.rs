@@ -25,6 +25,9 @@ pub struct BridgePlan {
 /// In a new bridge (br_vlan_init in net/bridge/br_vlan.c).
 const USUAL_VLAN: u16 = 1;
 
+/// What the kernel calls the kind of a virtual machine's port.
+const TAP: &str = "tun";
+
 /// For kernels without VLAN filtering.
 pub const NO_VLAN_FILTERING: &str =
     "the kernel's bridges have no VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)";
@@ -85,13 +88,16 @@ impl PlanInput<'_> {
         }
     }
 
-    /// The MAC address that a bridge of others has, where it would take the new port's, which is then the lowest. It keeps its own:
-    /// nothing could tell its neighbours when the container dies and the port goes.
+    /// The MAC address that a bridge of others has, where it is, or would be, that of a port that goes with its container: the
+    /// lowest port's. It keeps it: nothing could tell the neighbours when the container dies. Hardware stays, and decides as before.
     fn pinned(&self, bridge: &IfName, link: &Link) -> Option<PinnedMac> {
         let ports = self.snapshot.host.links.iter().filter(|port| port.master == Some(link.index));
-        let lowest = ports.filter_map(|port| port.mac).min();
-        let is_set_already = lowest.is_some() && link.mac != lowest;
-        let stays = is_set_already || lowest.is_some_and(|lowest| lowest < self.port_mac());
+        let lowest = ports.filter(|port| port.mac.is_some()).min_by_key(|port| port.mac);
+        let goes = |port: &&Link| port.is_veth() || port.kind.as_deref() == Some(TAP);
+        let stays = lowest.is_some_and(|lowest| {
+            let is_set_already = link.mac != lowest.mac;
+            is_set_already || (lowest.mac < Some(self.port_mac()) && !goes(&lowest))
+        });
         // A bridge that has lost its last port has none.
         let mac = link.mac.filter(|mac| *mac != Mac([0; 6])).unwrap_or_else(|| self.bridge_mac());
         (!stays).then(|| PinnedMac { bridge: bridge.clone(), mac })
