@@ -192,8 +192,13 @@ fn an_address_that_somebody_has_is_not_free() {
             .stdout_is(&format!("{free}: not in use on eth0\n"));
         let own = taken.replace('3', "2");
         ping_from(&lab, &web, &format!("--dad {own}")).ok();
-        let json = ping_from(&lab, &web, &format!("--dad --json {taken}")).fails_with(1).json();
-        assert_eq!((&json["is_taken"], &json["mac"]), (&true.into(), &mac(&db).into()), "{json}");
+        let heard = events(&ping_from(&lab, &web, &format!("--dad --json {taken}")).fails_with(1));
+        let [summary, verdict] = &heard[..] else { panic!("{heard:#?}") };
+        assert_eq!((&summary["is_taken"], &summary["mac"]), (&true.into(), &mac(&db).into()), "{summary}");
+        assert_eq!(verdict["cause"], "address-conflict", "{verdict}");
+        assert!(verdict["text"].as_str().unwrap().ends_with(" on eth0 has it"), "{verdict}");
+        let heard = events(&ping_from(&lab, &web, &format!("--dad --json {free}")).ok());
+        assert_eq!((&heard[1]["event"], &heard[1]["cause"]), (&"verdict".into(), &serde_json::Value::Null));
     }
     // The probe has told nobody of us.
     assert_eq!(db.ip("neighbour show 198.18.0.0/24").stdout, "");
@@ -213,6 +218,19 @@ fn neighbours_believe_an_announcement() {
         ran.stdout_is(&format!("{address}: announced on eth0 with MAC address {}, 3 times\n", mac(&web)));
         let shown = || db.ip(&format!("neighbour show {address}")).stdout;
         until(&format!("the neighbour has the new MAC of {address}"), || shown().contains(&mac(&web)));
+    }
+}
+
+#[test]
+fn nobody_is_asked_for_an_address_of_all_hosts() {
+    let lab = need!(Lab::new());
+    let (web, _db) = cable(&lab);
+    web.ip("route add default via 198.18.0.3");
+    for words in ["--arp", "--dad", "--arp -I eth0"] {
+        for all in ["198.18.0.255", "255.255.255.255", "224.0.0.1"] {
+            let ran = ping_from(&lab, &web, &format!("{words} {all}")).fails_with(2);
+            ran.stderr_has("is a multicast or broadcast address, which no single host has");
+        }
     }
 }
 

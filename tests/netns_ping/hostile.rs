@@ -47,3 +47,32 @@ fn who_never_stops_answering_keeps_nobody() {
         assert!(ran.stdout.contains("\"mac\":\"02:00:00:00:00:02\""), "{words}: {}", ran.stdout.len());
     }
 }
+
+#[test]
+fn who_never_stops_answering_pings_is_one_answer_and_the_end_comes_in_time() {
+    let cable = need!(cable());
+    let _responder = responder::start(&cable, "ceaseless-echo");
+    let events = cable.ping("198.18.0.2 -c3 -i0.1 -W0.3 -q --json");
+    assert!(events.took < as_busy(Duration::from_secs(8)), "{:?}", events.took);
+    let events = crate::events(&events);
+    let summary = of_kind(&events, "summary")[0];
+    let number = |what: &str| summary[what].as_u64().unwrap();
+    assert_eq!((number("transmitted"), number("received")), (3, 1), "{summary}");
+    assert!(number("duplicates") + number("kernel_dropped") > 100, "{summary}");
+    assert_eq!(events.last().unwrap()["event"], "verdict");
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_called_late() {
+    let cable = need!(cable());
+    let _responder = responder::start(&cable, "late-echo");
+    let events = cable.events("198.18.0.2 -c4 -i0.35 -W0.1");
+    let late = of_kind(&events, "reply").iter().filter(|reply| reply["late"] == true).count();
+    assert!(late >= 2, "{events:#?}");
+    assert!(of_kind(&events, "lost").len() >= late, "{events:#?}");
+    // One that nobody waits for any more is no answer, and what is said of it is no lie.
+    let events = cable.events("198.18.0.2 -c1 -W0.1");
+    let (summary, verdict) = (of_kind(&events, "summary")[0], events.last().unwrap());
+    assert_eq!(summary["received"], 0, "{events:#?}");
+    assert!(["answers-now", "no-echo"].contains(&verdict["cause"].as_str().unwrap()), "{verdict}");
+}

@@ -17,6 +17,7 @@ mod hostile;
 mod library;
 mod matrix;
 mod matrix_expected;
+mod modes;
 mod names;
 mod port;
 mod readers;

@@ -275,7 +275,7 @@ fn an_interrupt_ends_with_what_is_known_and_a_closed_pipe_is_no_failure() {
     let ran = running.finish().fails_with(1);
     ran.stdout_has("0 connected, ")
         .stdout_has(" stopped, time ")
-        .stderr_has("stopped before an answer could come");
+        .stderr_has("no answer, not even a reset, and nobody listens on tcp port 80 at 198.18.0.2");
     let tool = support::tools::tool("netns-ping");
     let script =
         format!("{{ {tool} {} udp:198.18.0.2:9 -i0.01 -W9; echo $? >&2; }} | head -n1", cable.web.pid);

@@ -55,6 +55,8 @@ fn responder() {
     let index = index.parse().unwrap();
     match role {
         "late-arp" => late_arp(&listen(index, 0x0806)),
+        "late-echo" => late_echo(&listen(index, 0x0800)),
+        "ceaseless-echo" => ceaseless_echo(&listen(index, 0x0800)),
         "ceaseless-arp" => ceaseless_arp(&listen(index, 0x0806)),
         "blind-v4" => blind(false),
         "blind-v6" => blind(true),
@@ -94,8 +96,7 @@ fn blind(is_v6: bool) {
 
 /// Answers each request as whoever was asked, with the right numbers, and does not know what was sent with them.
 fn tokenless(fd: &OwnedFd) {
-    let is_request = |frame: &Vec<u8>| frame.len() >= 42 && frame[23] == 1 && frame[34] == 8;
-    for request in frames(fd).filter(is_request) {
+    for request in frames(fd).filter(|frame| is_echo_request(frame)) {
         let forged = reply(&request, |message| message[8..].fill(0));
         send(fd.as_raw_fd(), &forged, MsgFlags::empty()).unwrap();
     }
@@ -116,6 +117,27 @@ fn late_arp(fd: &OwnedFd) {
         std::thread::sleep(LATE);
         send(fd.as_raw_fd(), &arp_reply(&request), MsgFlags::empty()).unwrap();
     }
+}
+
+/// Answers each echo request after a while.
+fn late_echo(fd: &OwnedFd) {
+    for request in frames(fd).filter(|frame| is_echo_request(frame)) {
+        std::thread::sleep(LATE);
+        send(fd.as_raw_fd(), &reply(&request, |_| {}), MsgFlags::empty()).unwrap();
+    }
+}
+
+/// Answers the first echo request, and does not end doing so.
+fn ceaseless_echo(fd: &OwnedFd) {
+    let request = frames(fd).find(|frame| is_echo_request(frame)).unwrap();
+    let reply = reply(&request, |_| {});
+    loop {
+        let _ = send(fd.as_raw_fd(), &reply, MsgFlags::empty());
+    }
+}
+
+fn is_echo_request(frame: &[u8]) -> bool {
+    frame.len() >= 42 && frame[23] == 1 && frame[34] == 8
 }
 
 /// Answers the first ARP request, and does not end doing so.

@@ -49,6 +49,12 @@ fn to_ask_neighbours_takes_a_capability_that_is_named() {
         ran.stderr_has("], which owns it\nhint: run it as root\n");
     }
     without(lab, "net_raw", &format!("{} 198.18.0.2 -c1", cable.web.pid)).ok();
+    // A port takes none, and what cannot be watched without is not claimed.
+    let ran = without(lab, "net_raw", &format!("{} tcp:198.18.0.2:9 -c1", cable.web.pid)).fails_with(1);
+    ran.stdout_has("refused by 198.18.0.2:9 (TCP reset)").stderr_has("198.18.0.2:9: refused (a TCP reset)\n");
+    let ran =
+        without(lab, "net_raw", &format!("{} udp:198.18.0.77:9 -c1 -W0.3", cable.web.pid)).fails_with(1);
+    assert!(!ran.stderr.contains("CAP_"), "{ran}");
 }
 
 #[test]

@@ -57,9 +57,14 @@ fn walk(rows: &[Row]) -> Ran {
     let mut script = format!("{LAB}\n");
     for Row { id, seed, undo, probe, .. } in rows {
         let wait = if probe.contains("-W") { "" } else { "-W1" };
+        // From another place than a, if it begins with that.
+        let (target, probe) = match probe.split_once(' ') {
+            Some((first, rest)) if first.starts_with("netns:") => (first, rest),
+            _ => ("netns:a", *probe),
+        };
         // Shells of their own: what a seed starts in the background does not hold this one's output.
         script += &format!("bash -c \"$(cat <<'END'\n{seed}\nEND\n)\" >/dev/null 2>&1 </dev/null\n");
-        script += &format!("echo '== {id}'\n{tool} netns:a -c1 {wait} {probe} --json 2>/run/said\n");
+        script += &format!("echo '== {id}'\n{tool} {target} -c1 {wait} {probe} --json 2>/run/said\n");
         script += "echo '=='; cat /run/said\n";
         script += &format!("bash -c \"$(cat <<'END'\n{undo}\nEND\n)\" >/dev/null 2>&1 </dev/null\n");
     }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::thread::sleep;
 use std::time::Duration;
 
+use common::diagnose::Verdict;
 use common::failure::{Failure, Status};
 use common::packet::neighbour::Segment;
 use serde::Serialize;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use crate::network::neighbours::ContainerLinks;
 use crate::network::netns::TargetNetns;
 use crate::report::event::{Event, EventKind, EventTime};
+use crate::report::verdict;
 use crate::request::ArpRequest;
 use crate::resolve::destination::Destination;
 
@@ -51,7 +53,11 @@ pub fn announce(
             }
         }
     }
-    if !request.json && !request.quiet {
+    if request.json {
+        for (one, ..) in &segments {
+            verdict::print(&inside.name, &one.word, Some(one.address), &Verdict::answered())?;
+        }
+    } else if !request.quiet {
         for (one, segment, link) in &segments {
             let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
             writeln!(

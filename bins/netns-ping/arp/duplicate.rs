@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use common::diagnose::{Cause, Verdict};
 use common::failure::{Failure, Status};
 use common::packet::neighbour::{Claim, ClaimKind, Segment};
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::network::holders::{MacHolder, MacHolders, in_words};
 use crate::network::neighbours::NeighbourLink;
 use crate::network::netns::TargetNetns;
 use crate::report::event::{Event, EventKind, EventTime};
+use crate::report::verdict;
 use crate::request::ArpRequest;
 use crate::resolve::destination::Destination;
 
@@ -52,6 +54,17 @@ fn say(
     request: &ArpRequest,
 ) -> Result<(), Failure> {
     let whose = claim.map(|claim| holders.of(claim));
+    let sentence = claim.map(|claim| {
+        let who = whose
+            .as_ref()
+            .filter(|whose| !whose.is_empty())
+            .map_or_else(String::new, |whose| format!(" ({})", in_words(whose)));
+        let does = match claim.kind {
+            ClaimKind::Has => "has it",
+            ClaimKind::Wants => "is probing for it too, to use it",
+        };
+        format!("{}{who} on {} {does}", claim.mac, via.link)
+    });
     if request.json {
         let standing = claim.map(|claim| if claim.kind == ClaimKind::Has { "has" } else { "wants" });
         let what = DuplicateEvent {
@@ -61,20 +74,14 @@ fn say(
             holders: whose.unwrap_or_default(),
         };
         let (event, stamp, address) = (EventKind::Summary, EventTime::now(), Some(to.address));
-        return Event { event, stamp, from: &inside.name, dest: &to.word, address, what }.print();
+        Event { event, stamp, from: &inside.name, dest: &to.word, address, what }.print()?;
+        let verdict =
+            sentence.map_or_else(Verdict::answered, |sentence| Verdict::of(Cause::AddressConflict, sentence));
+        return verdict::print(&inside.name, &to.word, address, &verdict);
     }
     if request.quiet {
         return Ok(());
     }
-    let Some(claim) = claim else {
-        return Ok(writeln!(io::stdout(), "{}: not in use on {}", to.address, via.link)?);
-    };
-    let who = whose
-        .filter(|whose| !whose.is_empty())
-        .map_or_else(String::new, |whose| format!(" ({})", in_words(&whose)));
-    let does = match claim.kind {
-        ClaimKind::Has => "has it",
-        ClaimKind::Wants => "is probing for it too, to use it",
-    };
-    Ok(writeln!(io::stdout(), "{}: {}{who} on {} {does}", to.address, claim.mac, via.link)?)
+    let sentence = sentence.unwrap_or_else(|| format!("not in use on {}", via.link));
+    Ok(writeln!(io::stdout(), "{}: {sentence}", to.address)?)
 }

@@ -85,6 +85,12 @@ fn on_link(
     net: &ContainerRoutes,
 ) -> Result<NeighbourLink, Failure> {
     let (address, route) = (to.address, &to.route);
+    if to.is_group() {
+        return Err(Failure::failed(
+            address,
+            "is a multicast or broadcast address, which no single host has",
+        ));
+    }
     if let Some((_, index)) = &net.origin.link {
         return links.neighbour_link(*index, address, source(to, net));
     }
@@ -101,12 +107,6 @@ fn on_link(
             links.target,
             router
         )));
-    }
-    if address.is_multicast() || address == IpAddr::from([255; 4]) {
-        return Err(Failure::failed(
-            address,
-            "is a multicast or broadcast address, which no single host has",
-        ));
     }
     let index = route.index.ok_or_else(|| Failure::failed(address, "no interface leads there"))?;
     links.neighbour_link(index, address, source(to, net))

@@ -9,13 +9,13 @@ use crate::evidence::Inspection;
 /// Why probes failed; nothing is looked at where all were answered.
 pub fn of(session: &PortSession, inspection: &Inspection<'_>) -> Verdict {
     let (to, statistics) = (&session.to, &session.statistics);
-    let &PortStatistics { open, refused, errors, silent, .. } = statistics;
-    let failed = refused + errors + silent;
-    if failed == 0 && open == 0 {
-        let text = "stopped before an answer could come";
+    let &PortStatistics { sent, open, refused, errors, silent, .. } = statistics;
+    if sent == 0 {
         let again = hint!("netns-ping {} {}", inspection.inside.target.to_string(), to.word);
-        return Verdict::of(Cause::NotDone, text).advising(again);
+        return Verdict::of(Cause::NotDone, "nothing was sent: it was ended before").advising(again);
     }
+    // Of what is under way when it is ended nothing is known, but it is looked at if nothing else is.
+    let failed = refused + errors + silent + if open == 0 { session.unknown() } else { 0 };
     if failed == 0 {
         let paused = to.container.as_ref().and_then(|container| container.paused.clone());
         return paused.map_or_else(Verdict::answered, Verdict::frozen);

@@ -67,7 +67,7 @@ causes! {
         NeighbourPermanent "neighbour-permanent" "The same, and its neighbour entry is permanent: the kernel never asks.",
         NeighbourWrongMac "neighbour-wrong-mac" "Another MAC address answers ARP than the one that packets are sent to.",
         NeighbourOtherHost "neighbour-other-host" "DEST is a container of this host, and a MAC address that is not its own answers ARP for it.",
-        AddressConflict "address-conflict" "Several MAC addresses answer ARP for DEST (--arp), or for an address of a scan.",
+        AddressConflict "address-conflict" "Several MAC addresses answer ARP for DEST (--arp), or for an address of a scan; or another host has it (--dad).",
         RouterSilent "router-silent" "The next router does not answer ARP or neighbour solicitation.",
         RouterGone "router-gone" "The same, but the kernel knew its MAC address from before.",
         RouterPermanent "router-permanent" "The same, and its neighbour entry is permanent: the kernel never asks.",
