@@ -37,7 +37,13 @@ impl ChosenNics {
             return Err(Failure::failed(target, what).hint("remove it with that version of add-nic"));
         }
         match pin(target, &request.search) {
-            Ok(pinned) => Ok(ChosenNics { networks: vec![pinned.inside.clone()], pinned: Some(pinned) }),
+            Ok(pinned) => {
+                let networks = vec![pinned.inside.clone()];
+                let found = ChosenNics { networks, pinned: Some(pinned) };
+                // A process that has the PID of an earlier one has none of ours: then that one's is meant, as it is listed.
+                let is_of_another = has_some && !records.iter().any(|record| found.has(record, request));
+                Ok(if is_of_another { recorded } else { found })
+            }
             Err(_) if has_some => Ok(recorded),
             Err(failure) => Err(failure),
         }
