@@ -306,7 +306,7 @@ fn rules_without_names(site: &Site) -> String {
 }
 
 /// A bridge whose ports' packets are given to iptables, with `a` on it by hand.
-fn bridged(site: &Site) -> Container {
+pub(crate) fn bridged(site: &Site) -> Container {
     let a = site.lab.container("a", Options::only(&["net"]));
     site.lab
         .shell(&format!(
@@ -322,7 +322,7 @@ fn bridged(site: &Site) -> Container {
     a
 }
 
-fn bridge_netfilter(site: &Site) -> Result<(), Missing> {
+pub(crate) fn bridge_netfilter(site: &Site) -> Result<(), Missing> {
     match site.lab.path("/proc/sys/net/bridge").exists() {
         true => Ok(()),
         false => Err(Missing::ForGood("the kernel has no br_netfilter".into())),

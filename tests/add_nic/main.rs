@@ -133,7 +133,7 @@ LOOK='settled() {
 for time in $(seq 50); do ! settled || break; sleep 0.1; done
 { printf "link\naddress\nroute show table all\nrule\n" | ip -o -batch -
 printf "route show table all\nrule\n" | ip -6 -o -batch -
-} | sed "s/ state [A-Z]*//; s/,LOWER_UP//; s/NO-CARRIER,//; /fe80:/d; /ff00::/d; /anycast/d; s/ tentative//; s/ linkdown//; s/ dead//; s/valid_lft.*//"
+} | sed "s/ state [A-Z]*//; s/,LOWER_UP//; s/NO-CARRIER,//; /fe80:/d; /ff00::/d; /anycast/{/anycast 2[45][0-9][.]/b;/anycast 100:/b;d}; s/ tentative//; s/ linkdown//; s/ dead//; s/valid_lft.*//"
 grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward
 [ "$0" != 1 ] || { nft list ruleset; iptables-nft-save
     [ ! -s /proc/net/ip_tables_names ] || iptables-legacy-save; [ ! -s /proc/net/ip6_tables_names ] || ip6tables-legacy-save

@@ -546,3 +546,25 @@ fn a_link_that_has_the_name_later_is_not_guarded_against() {
     let words = ["curl", "-sS", "--max-time", "5", "--interface", "10.9.0.2", "http://127.0.0.1:8081/"];
     in_network(&site.lab, &stranger, &words).run().ok().stdout_is("hello 10.9.0.2\n");
 }
+
+#[test]
+fn the_number_of_a_process_that_is_another_one_by_now_names_what_is_listed() {
+    let lab = need!(lab());
+    let before = everything(&lab, &[]);
+    let tool = |name| support::tools::tool(name);
+    // In a PID namespace whose next number can be chosen.
+    let script = format!(
+        "mount -t proc proc /proc
+         unshare --net sleep 1000 & pid=$!; until [ \"$(readlink /proc/$pid/ns/net)\" != \"$(readlink /proc/$$/ns/net)\" ]; do :; done
+         {add_nic} $pid 10.5.0.2/24; {netns_link} --as kept $pid; kill $pid; wait $pid 2>/dev/null || :
+         echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid; unshare --net sleep 1000 & again=$!
+         [ $again = $pid ] || {{ echo 'another number'; exit 7; }}
+         until [ \"$(readlink /proc/$pid/ns/net)\" != \"$(readlink /proc/$$/ns/net)\" ]; do :; done
+         {add_nic} --list; {add_nic} --rm pid:$pid; {add_nic} --list --json; {netns_link} --rm kept; kill $again",
+        add_nic = tool("add-nic"),
+        netns_link = tool("netns-link"),
+    );
+    let ran = lab.command("unshare").args(["--pid", "--fork", "--mount", "sh", "-ec", &script]).run().ok();
+    ran.stdout_has("10.5.0.2/24 removed\n").stdout_has("[]\n");
+    assert_eq!(everything(&lab, &[]), before);
+}

@@ -75,7 +75,9 @@ $remove >/run/again 2>&1 || { echo 'no removal'; cat /run/again; }
 [ ! -e /run/touched ] || { echo 'theirs was touched'; cat /run/touched; rm /run/touched; }
 ! grep 'dport=5353 .*src=10.1.0.2 ' /proc/net/nf_conntrack || echo 'a flow is left'
 # Where it could not find out who else needs it, it says so.
-! grep -q 'ip_forward stays 1: whether another program needs it could not be read' /run/err || echo 0 >/proc/sys/net/ipv4/ip_forward
+for switch in ipv4/ip_forward ipv6/conf/all/forwarding; do
+    ! grep -q "$switch stays 1: whether another program needs it could not be read" /run/err || echo 0 >/proc/sys/net/$switch
+done
 as_before 'not undone'
 no_record"#;
 

@@ -1,12 +1,12 @@
 //! What does not reach the NIC is said, with what helps; and "reachable" is not said then. Observer: `ping`.
 
 use crate::bridge::by_hand;
-use crate::firewall::Site;
+use crate::firewall::{Site, bridge_netfilter, bridged, does_not_reach};
 use crate::{add_nic, lab, plug, reaches, reaches_from};
 use support::container::{Container, Options};
 use support::lab::Lab;
 use support::run::Run;
-use support::skip::need;
+use support::skip::{Missing, need};
 
 fn bridge(lab: &Lab, name: &str, address: Option<&str>) {
     lab.shell(&format!("ip link add {name} up type bridge")).run().ok();
@@ -184,4 +184,63 @@ fn all_silent_gateways_are_asked_at_once() {
     }
     let sockets: u32 = ran.stdout.lines().last().unwrap().parse().unwrap();
     assert_eq!(sockets, 2, "{ran}");
+}
+
+#[test]
+fn a_last_rule_that_drops_is_named_as_a_policy_is() {
+    for (rules, said) in [
+        (
+            "iptables -A FORWARD -i lo -j ACCEPT; iptables -A FORWARD -j DROP",
+            "iptables-nft's FORWARD ends with -j DROP",
+        ),
+        (
+            "iptables -N X; iptables -A FORWARD -j X; iptables -A X -j REJECT",
+            "iptables-nft's X ends with -j REJECT",
+        ),
+    ] {
+        let site = need!(Site::new());
+        need!(bridge_netfilter(&site));
+        let a = bridged(&site);
+        plug(&site.lab, &site.web, "10.1.0.2/24 --bridge br1").ok().stderr_is("");
+        add_nic(&site.lab, &["--check"]).ok();
+        site.lab.shell(&rules.replace("iptables", "iptables-nft")).run().ok();
+        does_not_reach(&site.lab, &a, "10.1.0.2");
+        add_nic(&site.lab, &["--check"]).fails_with(1).stdout_has(said).stdout_has("--forward");
+        site.remove();
+        plug(&site.lab, &site.web, "10.1.0.2/24 --bridge br1 --preflight").fails_with(1).stdout_has(said);
+        plug(&site.lab, &site.web, "10.1.0.2/24 --bridge br1 --forward").ok();
+        reaches_from(&site.lab, &a, "10.1.0.2");
+        add_nic(&site.lab, &["--check"]).ok();
+        // One that comes before the rule is seen too.
+        site.lab.shell("iptables-nft -I FORWARD -j DROP").run().ok();
+        does_not_reach(&site.lab, &a, "10.1.0.2");
+        let differs = "iptables-nft's FORWARD ends with -j DROP before its rule in FORWARD is met";
+        add_nic(&site.lab, &["--check"]).fails_with(1).stdout_has(differs);
+    }
+}
+
+/// Drops what passes any bridge, before bridge netfilter does (NF_BR_PRI_BRNF is 0), which would not come to it.
+fn filter_of_bridges(lab: &Lab) -> Result<(), Missing> {
+    let filter = "nft 'add table bridge theirs; add chain bridge theirs between { type filter hook forward priority -200; policy drop; }'";
+    match lab.shell(filter).run().status.is_some_and(|status| status.success()) {
+        true => Ok(()),
+        false => Err(Missing::ForGood("the kernel's nf_tables have no filter for bridges".into())),
+    }
+}
+
+#[test]
+fn a_filter_of_bridges_is_named_with_a_fix_that_opens_it() {
+    let site = need!(Site::new());
+    need!(filter_of_bridges(&site.lab));
+    let a = by_hand(&site.lab, "a", "br1", "10.1.0.9/24");
+    // A veth pair to the host passes no bridge.
+    plug(&site.lab, &site.web, "10.3.0.2/24 --preflight").ok().stdout_is("");
+    plug(&site.lab, &site.web, "10.1.0.2/24 --bridge br1").ok();
+    does_not_reach(&site.lab, &a, "10.1.0.2");
+    let said = add_nic(&site.lab, &["--check"]).fails_with(1).stdout;
+    let (_, fix) = said.split_once("fix: ").unwrap();
+    let one = fix.split(';').next().unwrap();
+    assert!(one.starts_with("nft insert rule bridge theirs between meta iifname pid"), "{said}");
+    site.lab.shell(&format!("{one}; {}", one.replace("iifname", "oifname"))).run().ok();
+    reaches_from(&site.lab, &a, "10.1.0.2");
 }

@@ -58,7 +58,9 @@ pub(super) fn accept_differs(accept: &AcceptRule, filters: &FilterState) -> Opti
     let unread = filters.tables.iter().find(|table| table.six == six && table.listing.is_err());
     let table = filters.tables.iter().find(|table| table.program.as_ref() == Some(program)).or(unread);
     match table.map(|table| &table.listing) {
-        Some(Ok(listing)) if listing.has(chain, &accept.comment()) => None,
+        Some(Ok(listing)) if listing.has(chain, &accept.comment()) => listing
+            .what_drops_before(chain, &accept.comment())
+            .map(|what| format!("{program}'s {what} before its rule in {chain} is met")),
         Some(Err(why)) => Some(format!("could not look at its rules in {program}'s {chain}: {why}")),
         _ => Some(format!("its rule in {program}'s {chain} is gone")),
     }
@@ -76,7 +78,7 @@ pub(super) fn unguarded(record: &NicRecord, filters: &FilterState) -> Vec<String
         record.plan.steps.iter().any(|(step, _)| of_it(step))
     };
     let drops = filters.tables.iter().filter(|table| {
-        table.listing.as_ref().is_ok_and(crate::model::filter::IptablesListing::drops_the_rest)
+        table.listing.as_ref().is_ok_and(|listing| listing.what_drops().is_some())
             && record.plan.nic.addresses.iter().any(|cidr| cidr.address().is_ipv6() == table.six)
     });
     let programs = drops.filter_map(|table| table.program.as_deref());

@@ -1,7 +1,7 @@
 //! Firewall chains that drop the NIC's traffic.
 
 use common::hint;
-use common::netlink::TableFamily;
+use common::netlink::{Chain, TableFamily};
 use common::target::IfName;
 
 use crate::model::filter::IptablesListing;
@@ -29,33 +29,38 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     let (filters, wanted) = (&input.snapshot.filters, &input.wanted.firewall);
     let mut warnings = Vec::new();
     if let Some(bridge) = nic.other_end.bridge().filter(|_| !wanted.forward) {
-        let dropping = filters.tables.iter().find(|table| {
-            is_on(table.six, &input.snapshot.settings)
-                && table
-                    .listing
-                    .as_ref()
-                    .is_ok_and(|listing| listing.drops_the_rest() && !listing.passes(bridge))
+        let on = filters.tables.iter().filter(|table| is_on(table.six, &input.snapshot.settings));
+        let dropping = on.filter_map(|table| {
+            let listing = table.listing.as_ref().ok().filter(|listing| !listing.passes(bridge))?;
+            Some((table, listing.what_drops()?))
         });
-        warnings.extend(dropping.map(|table| {
+        warnings.extend(dropping.take(1).map(|(table, what)| {
             let program = table.kind.name(table.six);
             Warning::new(
                 WarningKind::ForwardDrop,
                 bridge,
                 format_args!(
-                    "bridge netfilter is on and {program}'s FORWARD policy is DROP: the NIC reaches the host, but not the containers on the bridge"
+                    "bridge netfilter is on and {program}'s {what}: the NIC reaches the host, but not the containers on the bridge"
                 ),
                 "--forward",
             )
         }));
     }
-    let link = nic.other_end.bridge().or(nic.other_end.port().map(|port| &port.name));
-    if let Some(link) = link {
-        warnings.extend(filters.foreign_drops().map(|chain| {
-            let family = match chain.family {
-                TableFamily::Ip => "ip",
-                TableFamily::Ip6 => "ip6",
-                _ => "inet",
-            };
+    let port = nic.other_end.port().map(|port| &port.name);
+    if let (Some(link), Some(port)) = (nic.other_end.bridge().or(port), port) {
+        // A chain of the family bridge sees only what passes a bridge, and knows its ports; the others see that only with bridge
+        // netfilter.
+        let is_forwarded = link == port || !wanted.is_empty();
+        let is_on = |six| is_forwarded || is_on(six, &input.snapshot.settings);
+        let is_met = |chain: &&Chain| match chain.family {
+            TableFamily::Ip => is_on(false),
+            TableFamily::Ip6 => is_on(true),
+            TableFamily::Inet => is_on(false) || is_on(true),
+            TableFamily::Other(_) => chain.family == TableFamily::BRIDGE && link != port,
+        };
+        warnings.extend(filters.foreign_drops().filter(is_met).map(|chain| {
+            let (family, link) =
+                (chain.family.word(), if chain.family == TableFamily::BRIDGE { port } else { link });
             Warning::new(
                 WarningKind::ForwardDrop,
                 format_args!("the nftables chain {} {}", chain.table, chain.name),

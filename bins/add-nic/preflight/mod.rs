@@ -42,8 +42,9 @@ pub fn read_needed(
             && nic.addresses.iter().any(|cidr| cidr.address().is_ipv6() == six)
     };
     let families = [meets(false), meets(true)];
-    if families != [false; 2] && snapshot.filters.chains.is_none() {
-        snapshot.filters = FilterState::read(FilterQuery { families, ..FilterQuery::default() })?;
+    if snapshot.filters.chains.is_none() {
+        snapshot.filters =
+            FilterState::read(FilterQuery { families, rules: true, ..FilterQuery::default() })?;
     }
     Ok(())
 }

@@ -44,12 +44,16 @@ pub enum TableFamily {
 }
 
 impl TableFamily {
+    /// What passes from one port of a bridge to another.
+    pub const BRIDGE: TableFamily = TableFamily::Other(7);
+
     /// As nft(8) calls it; a number of one that no tool of ours looks into.
     pub fn word(self) -> String {
         match self {
             TableFamily::Inet => "inet".to_owned(),
             TableFamily::Ip => "ip".to_owned(),
             TableFamily::Ip6 => "ip6".to_owned(),
+            TableFamily::BRIDGE => "bridge".to_owned(),
             TableFamily::Other(number) => number.to_string(),
         }
     }
