@@ -23,7 +23,7 @@ build: rust
 release: rust
 	tests/setup/release
 
-# The tools at work on a real container, each command with its output.
+# The tools at work on a real container, each command with its output. Ready binaries are taken.
 demo:
 	@tests/setup/demo
 
@@ -31,7 +31,7 @@ demo:
 test: rust
 	tests/setup/test
 
-# The same with all of each kind, what is released, and the other kernel: an hour.
+# The same with all of each kind, what is shipped, and the other kernel: an hour and a half.
 test-all: rust
 	tests/setup/test-all
 

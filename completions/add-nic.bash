@@ -251,7 +251,7 @@ _add_nic_now() {
             --macvlan) kind=host-interfaces ;;
             --ipvlan) kind=host-interfaces ;;
             --host-addr | --peer-addr | --peer-name | --vlan | --name | --name-prefix | --host-name | --mac | --mtu | -g | --gateway | -r | --route | --metric | --sysctl | -p | --publish | --dad | --announce | --watch | --engine-timeout) kind=clap ;;
-            --rm) places=(targets interfaces) ;;
+            --rm | --repair) places=(targets interfaces) ;;
             -*) ;;
             *)
                 if [[ ${places[0]} = program ]]; then
@@ -275,7 +275,7 @@ _add_nic_now() {
             --macvlan) kind=host-interfaces ;;
             --ipvlan) kind=host-interfaces ;;
             --host-addr | --peer-addr | --peer-name | --vlan | --name | --name-prefix | --host-name | --mac | --mtu | -g | --gateway | -r | --route | --metric | --sysctl | -p | --publish | --dad | --announce | --watch | --engine-timeout) kind=clap ;;
-            --rm) places=(targets interfaces) ;;
+            --rm | --repair) places=(targets interfaces) ;;
         esac
         cur=${cur#*=}
     elif [[ -z $kind && $cur != -* ]]; then

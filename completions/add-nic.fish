@@ -57,6 +57,6 @@ function __add_nic_interfaces
     test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
 end
 complete -c add-nic -f
-complete -c add-nic -n 'not __fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(__add_nic_targets)'
-complete -c add-nic -n '__fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(__add_nic_targets)'
-complete -c add-nic -n '__fish_contains_opt rm; and test (count (__fish_print_cmd_args_without_options)) -gt 1' -a '(__add_nic_interfaces)'
+complete -c add-nic -n 'not __fish_contains_opt rm repair; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(__add_nic_targets)'
+complete -c add-nic -n '__fish_contains_opt rm repair; and test (count (__fish_print_cmd_args_without_options)) -eq 1' -a '(__add_nic_targets)'
+complete -c add-nic -n '__fish_contains_opt rm repair; and test (count (__fish_print_cmd_args_without_options)) -gt 1' -a '(__add_nic_interfaces)'

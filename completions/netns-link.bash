@@ -72,7 +72,7 @@ _netns_link_now() {
         if [[ -n $kind ]]; then kind=; continue; fi
         case $word in
             --as | --new | --engine-timeout) kind=clap ;;
-            --rm) places=(links) ;;
+            --rm | --repair) places=(links) ;;
             -*) ;;
             *)
                 if [[ ${places[0]} = program ]]; then
@@ -91,7 +91,7 @@ _netns_link_now() {
     if [[ -z $kind && $cur == --*=* ]]; then
         case ${cur%%=*} in
             --as | --new | --engine-timeout) kind=clap ;;
-            --rm) places=(links) ;;
+            --rm | --repair) places=(links) ;;
         esac
         cur=${cur#*=}
     elif [[ -z $kind && $cur != -* ]]; then

@@ -29,5 +29,5 @@ function __netns_link_interfaces
     test (count $words) -gt 1; and cpid --complete interfaces -- $words[2] 2>/dev/null
 end
 complete -c netns-link -f
-complete -c netns-link -n 'not __fish_contains_opt rm' -a '(__netns_link_targets)'
-complete -c netns-link -n '__fish_contains_opt rm' -a '(cpid --complete links 2>/dev/null)'
+complete -c netns-link -n 'not __fish_contains_opt rm repair' -a '(__netns_link_targets)'
+complete -c netns-link -n '__fish_contains_opt rm repair' -a '(cpid --complete links 2>/dev/null)'

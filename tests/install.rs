@@ -148,6 +148,56 @@ fn what_cannot_be_done_is_one_line_and_changes_nothing() {
 }
 
 #[test]
+fn a_full_or_read_only_disk_leaves_the_older_installation_as_it_was() {
+    let destination = need!(writable_mounts());
+    let place = destination.as_ref();
+    let old = stand_ins();
+    script("install", &old).arg("/usr/local").arg(place).run().ok();
+    let (before, size) = (files(place), |file: &str| fs::metadata(destination.path(file)).unwrap().len());
+    let program = size("usr/local/bin/cpid");
+    let new = stand_ins();
+    fs::write(new.path("cpid"), "newer").unwrap();
+    fs::set_permissions(new.path("cpid"), fs::Permissions::from_mode(0o755)).unwrap();
+    let within = |mounts: &str| {
+        let mut unshare = script("install", &new);
+        let script = std::mem::replace(&mut unshare, Command::new("unshare"));
+        unshare
+            .args(["--mount", "sh", "-ec", &format!("{mounts}; exec \"$@\""), "sh"])
+            .arg(script.get_program());
+        unshare
+            .env("NETNS_TOOLBOX_BIN", new.as_ref())
+            .env("PATH", tools::path())
+            .arg("/usr/local")
+            .arg(place)
+            .run()
+    };
+    let usr = destination.path("usr/local");
+    let usr = usr.display();
+    let read_only =
+        within(&format!("mount --bind {usr} {usr}; mount -o remount,bind,ro {usr}")).fails_with(1);
+    let read_only = read_only.stderr_has("cannot be written to: nothing was changed");
+    assert_eq!(read_only.stderr.lines().count(), 1, "{read_only}");
+    // Room for the first files only.
+    let share = format!("{usr}/share/zsh");
+    within(&format!("mount -t tmpfs -o size=8k full {share}"))
+        .fails_with(1)
+        .stderr_has("No space left on device")
+        .stderr_has("\ninstall: nothing was changed\n");
+    assert!(files(place) == before && size("usr/local/bin/cpid") == program);
+    within("true").ok();
+    assert!(files(place) == before && size("usr/local/bin/cpid") == 5);
+}
+
+/// A directory in which a test may mount what it needs, in a mount namespace of its own.
+fn writable_mounts() -> Result<Scratch, Missing> {
+    let made = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).run();
+    match made.status.is_some_and(|status| status.success()) {
+        true => Ok(Scratch::new()),
+        false => Err(Missing::Fixable("mounts need root".to_owned())),
+    }
+}
+
+#[test]
 fn a_rust_that_is_too_old_or_not_there_is_named_before_anything_is_compiled() {
     let fake = Scratch::new();
     let cargo = fake.path("cargo");

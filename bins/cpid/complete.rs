@@ -2,11 +2,11 @@
 //! nothing is said of it.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use common::cli::FindSession;
 use common::failure::Failure;
-use common::find::{Purpose, find, list};
+use common::find::{Purpose, find, running_names};
 use common::namespace::Namespace;
 use common::netlink::{Link, Socket};
 use common::netns::{self, Home};
@@ -52,11 +52,12 @@ pub fn print(kind: &WordKind, session: &FindSession) -> Result<(), Failure> {
         WordKind::HostInterfaces => interfaces_of(None).iter().map(interface).collect(),
     };
     offered.retain(|offered| is_plain(&offered.word));
-    let mut out = io::stdout().lock();
+    // One write, not one for each line.
+    let mut out = BufWriter::new(io::stdout().lock());
     for OfferedWord { word, about } in offered {
         writeln!(out, "{word}\t{about}")?;
     }
-    Ok(())
+    Ok(out.flush()?)
 }
 
 /// Whether a shell takes the word as it is. A container names its own interfaces, and what it calls them must not become a
@@ -70,11 +71,9 @@ fn of(word: &str, about: &str) -> OfferedWord {
     OfferedWord { word: word.to_owned(), about: about.to_owned() }
 }
 
-/// Those that run, by name; by a TARGET that means one alone where several have it.
+/// Those that run, as their engines list them, by name; by a TARGET that means one alone where several have it.
 fn containers(session: &FindSession) -> Vec<OfferedWord> {
-    let Ok(listing) = list(None, &session.engines) else { return Vec::new() };
-    let running: Vec<_> =
-        listing.containers.iter().map(|known| &known.container).filter(|known| known.pid.is_some()).collect();
+    let running = running_names(&session.engines);
     let mut count: HashMap<&str, u32> = HashMap::new();
     running.iter().for_each(|container| *count.entry(&container.name).or_default() += 1);
     let offered = running.iter().map(|container| {

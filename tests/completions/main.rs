@@ -211,6 +211,64 @@ fn what_a_container_calls_its_interfaces_is_never_run_or_typed() {
     }
 }
 
+/// A TAB with many containers costs what it costs with few: one answer, and no container is asked for.
+#[test]
+fn names_of_any_number_of_containers_come_from_one_answer_and_no_name_acts() {
+    let lab = need!(Lab::new());
+    let listed = |at: usize| {
+        let name = match at {
+            7 => "/$(touch p)",
+            8 => "/-rf",
+            9 => "/a\u{1b}[2Jb",
+            10 => "/linked/alias",
+            _ => "",
+        };
+        let name = if name.is_empty() { format!("/web-{at}") } else { name.to_owned() };
+        serde_json::json!({"Id": format!("{at:064x}"), "Names": [name, format!("/other-{at}")], "State": "running"})
+    };
+    let list = serde_json::Value::from((0..200).map(listed).collect::<Vec<_>>()).to_string();
+    let script = Script::new().on("/containers/json", Answer::json(200, &list)).otherwise(Answer::never());
+    let engine = script.listen(lab.path("/run/docker.sock"));
+    let ran = lab.tool("cpid").args(["--complete", "targets"]).run().ok().stderr_is("");
+    assert_eq!(engine.requests(), ["GET /containers/json HTTP/1.1"]);
+    let offered: Vec<&str> = ran.stdout.lines().map(|line| line.split('\t').next().unwrap()).collect();
+    assert_eq!(offered.len(), 200, "{ran}");
+    assert!(
+        offered.contains(&"web-0") && offered.contains(&"web-199") && offered.contains(&"other-10"),
+        "{ran}"
+    );
+    // What is no name is offered as its ID.
+    for at in [7, 8, 9] {
+        assert!(offered.contains(&format!("{at:064x}").as_str()), "{at}: {ran}");
+    }
+    assert!(!ran.stdout.contains("touch") && !ran.stdout.contains("-rf"), "{ran}");
+}
+
+#[test]
+fn in_a_directory_full_of_hostile_names_none_of_them_is_run_or_typed() {
+    let (lab, _containers, _engine) = need!(host());
+    for name in [
+        "$(touch p)",
+        "`touch p`",
+        "nginx-evil;touch p",
+        "-rf",
+        "datab\u{1b}[2J",
+        "uplink$(touch p)",
+        "unshar e",
+    ] {
+        fs::write(lab.path("/run").join(name), "").unwrap();
+    }
+    for shell in SHELLS {
+        let prompt = need!(Prompt::new(&lab, shell));
+        prompt.becomes("cpid ngin", "cpid nginx-front");
+        prompt.becomes("netns-ping nginx-front datab", "netns-ping nginx-front database");
+        prompt.becomes("add-nic --repair nginx-front upl", "add-nic --repair nginx-front uplink7");
+        prompt.becomes("nsenter-rs -t database -n unshar", "nsenter-rs -t database -n unshare");
+        prompt.lists("netns-ls ", &["nginx-front", "database", "br-shop"]);
+        assert!(!lab.path("/run/p").exists(), "{shell:?} ran a name");
+    }
+}
+
 #[test]
 fn without_an_engine_or_with_one_that_hangs_nothing_is_said_and_names_are_there() {
     let lab = need!(Lab::new());

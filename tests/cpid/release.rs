@@ -13,7 +13,7 @@ fn released() -> Result<Vec<PathBuf>, Missing> {
     let built = PathBuf::from(tool("cpid"));
     let target = built.ancestors().nth(2).unwrap();
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/common/src/engine/realm.rs");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/common/src/engine/engine_dirs.rs");
     let written = |file: &PathBuf| fs::metadata(file).and_then(|meta| meta.modified()).ok();
     let since = written(&source.into());
     let mut binaries = vec![target.join("release/cpid"), target.join(triple).join("release/cpid")];

@@ -1,7 +1,7 @@
-# What there is now: containers, interfaces, engines, said by cpid. With --rm the second KIND.
+# What there is now: containers, interfaces, engines, said by cpid. With --rm or --repair the second KIND.
 @FUNCTION@() {
     local kind=$1 first word
-    if (( ${+2} && ${words[(I)--rm]} )); then kind=$2; fi
+    if (( ${+2} && ${words[(I)--(rm|repair)]} )); then kind=$2; fi
     for word in ${words[2,CURRENT-1]}; do
         if [[ $word != -* ]]; then first=$word; break; fi
     done

@@ -52,7 +52,7 @@ struct Offers {
     /// By the option's long name.
     options: &'static [(&'static str, Offer)],
     places: &'static [Offer],
-    /// With --rm.
+    /// With --rm or --repair.
     removes: &'static [Offer],
 }
 
@@ -164,7 +164,7 @@ fn bash(text: String, command: &Command, offers: &Offers, options: &[(&Arg, Offe
     let places = |places: &[Offer]| places.iter().map(|offer| offer.word()).collect::<Vec<_>>().join(" ");
     let removes = match offers.removes {
         [] => String::new(),
-        kinds => format!("            --rm) places=({}) ;;\n", places(kinds)),
+        kinds => format!("            --rm | --repair) places=({}) ;;\n", places(kinds)),
     };
     let other = match other.is_empty() {
         true => String::new(),
@@ -286,7 +286,7 @@ fn fish(text: &str, command: &Command, offers: &Offers, options: &[(&Arg, Offer)
         kinds.iter().enumerate().map(|(at, kind)| (at, at == last, *kind)).collect::<Vec<_>>()
     };
     for (place, is_last, kind) in each(offers.places) {
-        let unless = if offers.removes.is_empty() { "" } else { "not __fish_contains_opt rm" };
+        let unless = if offers.removes.is_empty() { "" } else { "not __fish_contains_opt rm repair" };
         let at = match (offers.places.len(), is_last) {
             (1, _) => String::new(),
             (_, true) => format!("test (count (__fish_print_cmd_args_without_options)) -gt {place}"),
@@ -307,7 +307,7 @@ fn fish(text: &str, command: &Command, offers: &Offers, options: &[(&Arg, Offer)
                 format!("; and test (count (__fish_print_cmd_args_without_options)) -eq {}", place + 1)
             }
         };
-        offer(&format!("-n '__fish_contains_opt rm{at}' "), kind);
+        offer(&format!("-n '__fish_contains_opt rm repair{at}' "), kind);
     }
     made
 }

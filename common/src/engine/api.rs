@@ -83,6 +83,28 @@ impl Api {
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
     }
 
+    /// The running containers as the list has them: names and IDs, no PIDs.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn running(&self) -> Result<Vec<Container>, EngineError> {
+        let (listed, claimed_by) = self.ask(async |docker| {
+            fields::of_each(docker.list_containers(None::<ListContainersOptions>).await)
+        })?;
+        let listed = listed.into_iter().filter_map(|container: ListedFields| {
+            let id = container.id.filter(|id| state::is_id(id))?;
+            // Old links of a container are names of another: `/web/db`.
+            let name = container.names?.into_iter().find(|name| name.rfind('/') == Some(0))?;
+            Some(Container {
+                name: name.trim_start_matches('/').to_owned(),
+                state: ContainerState::Running,
+                source: ContainerSource::Api,
+                ..Container::unknown(self.engine, &id, claimed_by)
+            })
+        });
+        Ok(listed.collect())
+    }
+
     /// The networks that all running containers are on, by the containers' IDs.
     ///
     /// # Errors

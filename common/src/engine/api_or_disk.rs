@@ -89,6 +89,14 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
         self.or_disk(|api| self.list_from_api(api), DiskState::list)
     }
 
+    /// From the API's list alone: what it does not tell, each container would have to be asked for.
+    fn running_names(&self) -> Result<Vec<Container>, EngineError> {
+        let listed = self.or_disk(|api| Ok(api.running()?.into()), DiskState::list)?;
+        let runs =
+            |container: &Container| container.pid.is_some() || container.source == ContainerSource::Api;
+        Ok(listed.containers.into_iter().filter(runs).collect())
+    }
+
     fn events(&self) -> Option<OwnedFd> {
         self.api.as_ref().ok()?.events()
     }

@@ -34,6 +34,15 @@ pub trait Engine {
     /// As [`Engine::find`].
     fn list(&self) -> Result<EngineAnswer, EngineError>;
 
+    /// The containers that run, with nothing but their names and IDs, as quickly as this engine can tell: they are offered to
+    /// somebody who types, and what is then chosen is found and verified.
+    ///
+    /// # Errors
+    /// As [`Engine::find`].
+    fn running_names(&self) -> Result<Vec<Container>, EngineError> {
+        Ok(self.list()?.containers.into_iter().filter(|container| container.pid.is_some()).collect())
+    }
+
     /// The containers that `asked` can mean, or all, which have no process and are found in a database only: asked for where
     /// nothing else has been found, so that a damaged one does no harm to those that run.
     ///

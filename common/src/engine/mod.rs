@@ -163,6 +163,11 @@ impl<E: Engine> Engine for Bounded<E> {
         budget::within(|| self.0.list()).map(EngineAnswer::presentable)
     }
 
+    fn running_names(&self) -> Result<Vec<Container>, EngineError> {
+        let running = budget::within(|| self.0.running_names())?;
+        Ok(running.into_iter().map(Container::presentable).collect())
+    }
+
     fn events(&self) -> Option<OwnedFd> {
         self.0.events()
     }

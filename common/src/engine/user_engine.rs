@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use nix::unistd::{Uid, geteuid};
 
-use super::{ContainerNetwork, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
+use super::{Container, ContainerNetwork, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
 
 /// An engine that is found in the directories of `owner`.
 pub(super) struct UserEngine {
@@ -15,9 +15,13 @@ pub(super) struct UserEngine {
 }
 
 impl UserEngine {
-    fn words(&self, mut said: EngineAnswer) -> EngineAnswer {
-        said.containers.iter_mut().for_each(|container| container.proof.claimed_by = self.owner);
-        said
+    fn words(&self, said: EngineAnswer) -> EngineAnswer {
+        EngineAnswer { containers: self.claims(said.containers), ..said }
+    }
+
+    fn claims(&self, mut containers: Vec<Container>) -> Vec<Container> {
+        containers.iter_mut().for_each(|container| container.proof.claimed_by = self.owner);
+        containers
     }
 }
 
@@ -42,6 +46,10 @@ impl Engine for UserEngine {
 
     fn list(&self) -> Result<EngineAnswer, EngineError> {
         Ok(self.words(self.engine.list()?))
+    }
+
+    fn running_names(&self) -> Result<Vec<Container>, EngineError> {
+        Ok(self.claims(self.engine.running_names()?))
     }
 
     fn events(&self) -> Option<OwnedFd> {

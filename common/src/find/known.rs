@@ -149,6 +149,21 @@ pub fn list_matching(
     listed(&engines(engine, session), others, session, look)
 }
 
+/// The containers that run on this host, by name, for a shell to offer: nothing is verified, and what could not be asked is left
+/// out. Of a container that several engines tell of, the first is there.
+pub fn running_names(session: &EngineSession) -> Vec<Container> {
+    let of_each = |engines: Vec<Box<dyn Engine>>| -> Vec<Container> {
+        engines.iter().flat_map(|engine| engine.running_names().unwrap_or_default()).collect()
+    };
+    let ours = of_each(engines(None, session));
+    let others = of_each(engines_of_others(None, session));
+    let mut known = HashSet::new();
+    let mut is_new = |container: &Container| {
+        known.insert((container.proof.claimed_by, container.id.clone())) || !container.has_unique_id()
+    };
+    ours.into_iter().chain(others).filter(|container| is_new(container)).collect()
+}
+
 /// The containers of one user's engine, as [`list_matching`] shows them.
 ///
 /// # Errors

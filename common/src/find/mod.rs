@@ -25,7 +25,7 @@ pub use found::{Found, Purpose, host_network};
 pub use host::{KnownHost, host};
 pub use known::{
     ContainerList, ProcessInodes, VerifiedContainer, list, list_matching, list_of_user, list_ours,
-    list_with_idle,
+    list_with_idle, running_names,
 };
 pub use meant::hint_for_refused;
 pub use network_error::{Candidate, NetworkError};

@@ -49,6 +49,8 @@ pub(in super::super) struct ConfigFields {
 pub(super) struct ListedFields {
     pub id: Option<String>,
     #[serde(default, deserialize_with = "if_understood")]
+    pub names: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "if_understood")]
     pub state: Option<String>,
     #[serde(default, deserialize_with = "if_understood")]
     pub network_settings: Option<NetworkFields>,
@@ -104,6 +106,7 @@ impl From<ContainerSummary> for ListedFields {
         };
         ListedFields {
             id: answer.id,
+            names: answer.names,
             state: answer.state.map(|state| state.as_ref().to_owned()),
             network_settings: networks.map(fields),
         }
