@@ -225,6 +225,47 @@ fn a_rust_that_is_too_old_or_not_there_is_named_before_anything_is_compiled() {
 }
 
 #[test]
+fn the_demo_takes_ready_binaries_and_builds_where_a_source_is_newer() {
+    let checkout = Scratch::new();
+    let place = checkout.path("tests/setup");
+    fs::create_dir_all(&place).unwrap();
+    fs::copy(root("tests/setup/demo"), place.join("demo")).unwrap();
+    // In the place of the build, and of what comes after the binaries were chosen.
+    for (name, says) in [("release", "echo built"), ("need", "echo takes ${PATH%%:*}; exit 7")] {
+        fs::write(place.join(name), format!("#!/bin/sh\n{says}\n")).unwrap();
+        fs::set_permissions(place.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let age = |path: &Path, seconds: u64| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+    };
+    for source in
+        ["Cargo.toml", "Cargo.lock", "build.rs", "common/lib.rs", "bins/cpid/main.rs", "bins/add-nic/main.rs"]
+    {
+        let source = checkout.path(source);
+        fs::create_dir_all(source.parent().unwrap()).unwrap();
+        fs::write(&source, "").unwrap();
+        age(&source, 100);
+    }
+    let run = |own: Option<&str>| {
+        let mut demo = tools::in_clean_environment(Command::new(place.join("demo")));
+        own.iter().for_each(|own| _ = demo.env("NETNS_TOOLBOX_BIN", own));
+        demo.run().fails_with(7)
+    };
+    run(None).stdout_is("takes built\n");
+    run(Some("/somewhere")).stdout_is("takes /somewhere\n");
+    let ready = checkout.path("target/release");
+    fs::create_dir_all(&ready).unwrap();
+    fs::copy("/bin/true", ready.join("cpid")).unwrap();
+    // One is missing.
+    run(None).stdout_is("takes built\n");
+    fs::copy("/bin/true", ready.join("add-nic")).unwrap();
+    run(None).stdout_is(&format!("takes {}\n", ready.display()));
+    age(&ready.join("add-nic"), 200);
+    run(None).stdout_is("takes built\n");
+}
+
+#[test]
 fn only_a_commit_is_shipped() {
     let git = need!(program("git", "git"));
     let checkout = Scratch::new();

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod emulated;
 mod image;
 mod kubernetes;
 mod packages;

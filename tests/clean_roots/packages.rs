@@ -28,7 +28,7 @@ fn whole(units: &str) -> String {
         lines += &format!("bash -ic '_comp_load {tool}; complete -p {tool}' 2>/dev/null\n");
     }
     lines += "man -w netns-toolbox\n";
-    lines += &format!("systemd-analyze verify {units}/*-watch.service\n");
+    lines += &format!("sudo systemd-analyze verify {units}/*-watch.service\n");
     lines += "sudo netns-ls\n";
     lines
 }
@@ -97,7 +97,7 @@ fn make_install_makes_what_fits_its_prefix_and_make_uninstall_takes_it_away() {
     run("install");
     let lines = format!(
         "sudo cp -r staged/opt/. /opt/\nexport PATH=$PATH:/opt/toolbox/bin MANPATH=:/opt/toolbox/share/man\n\
-         {}systemd-analyze verify /opt/toolbox/lib/systemd/system/*-watch.service\n\
+         {}sudo env MANPATH=$MANPATH systemd-analyze verify /opt/toolbox/lib/systemd/system/*-watch.service\n\
          grep -h ^ExecStart= /opt/toolbox/lib/systemd/system/*.service\n",
         tools::names().iter().map(|tool| format!("{tool} --version\nman -w {tool}\n")).collect::<String>()
     );

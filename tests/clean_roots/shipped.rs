@@ -61,7 +61,7 @@ impl Shipped {
         to
     }
 
-    /// A directory with that of these files which is for this machine, as somebody who has downloaded it has it.
+    /// A directory with the files that end so, as somebody has it who has downloaded them.
     pub fn downloaded(&self, names: &[&str]) -> Scratch {
         let to = Scratch::new();
         for name in names {
