@@ -66,6 +66,8 @@ fn chains_of_nftables_have_their_hook_policy_rules_and_counters() {
     // Two echo requests and two replies.
     assert_eq!(guard["rules"][0][1][0], 4);
     assert_eq!(guard["rules"][2][1], Value::Null);
+    // It decides nothing, but that is known only of a chain that was read.
+    assert_eq!(chain(&found, "inet guard", "other")["rules"], json!([]));
 }
 
 #[test]
@@ -73,7 +75,7 @@ fn chains_of_iptables_are_those_of_iptables_save_and_a_look_makes_no_table() {
     let lab = need!(Lab::new());
     need!(program("iptables", "iptables"));
     let [web, empty] = ["web", "empty"].map(|name| lab.container(name, Options::default()));
-    let rules = "iptables -N MINE; iptables -A MINE -p tcp --dport 80 -j ACCEPT
+    let rules = "iptables -N EMPTY; iptables -N MINE; iptables -A MINE -p tcp --dport 80 -j ACCEPT
          iptables -P FORWARD DROP; iptables -A FORWARD -j MINE
          iptables -t nat -A POSTROUTING -s 198.18.0.0/24 -j MASQUERADE";
     need!(works(&lab, &web, rules));
@@ -81,6 +83,7 @@ fn chains_of_iptables_are_those_of_iptables_save_and_a_look_makes_no_table() {
     assert_eq!(found["not_read"], json!([]));
     let forward = chain(&found, "filter", "FORWARD");
     assert_eq!((&forward["policy"], &forward["counter"]), (&json!("drop"), &json!([0, 0])));
+    assert_eq!(chain(&found, "filter", "EMPTY")["rules"], json!([]));
     let saved = inside(&lab, &web, "iptables-save -c").ok();
     let mut rules: Vec<&str> = saved.stdout.lines().filter_map(|line| line.strip_prefix("[0:0] ")).collect();
     let chains = found["chains"].as_array().unwrap();

@@ -6,11 +6,13 @@ use common::output::one_line;
 use crate::named_map::NamedMap;
 use crate::stack::NetnsStack;
 
-/// The chains of these namespaces; those that decide nothing only if `all` are wanted. With `with_who` each says whose it is.
+/// The chains of these namespaces, but for empty ones; those that decide nothing only if `all` are wanted. With `with_who` each
+/// says whose it is.
 pub fn chains(map: &NamedMap, stacks: &[NetnsStack<'_>], (all, with_who): (bool, bool)) -> Option<String> {
     let mut lines = Vec::new();
     for stack in stacks {
-        for chain in stack.details.firewall.iter().flatten().filter(|chain| all || decides(chain)) {
+        let is_shown = |chain: &&FilterChain| !chain.is_empty() && (all || decides(chain));
+        for chain in stack.details.firewall.iter().flatten().filter(is_shown) {
             let whose = if with_who { format!("{}: ", map.who(stack.netns)) } else { String::new() };
             lines.push(one_line(&format!("{whose}{}", head(chain))).into_owned());
             let rules = chain.rules.iter().map(|rule| {

@@ -24,6 +24,13 @@ pub struct FilterChain {
     pub rules: Vec<WrittenRule>,
 }
 
+impl FilterChain {
+    /// Whether nothing comes of it for any packet: it has no rule, and none comes to it by itself.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.hook.is_none() && self.policy.is_none()
+    }
+}
+
 /// A rule as its program writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenRule {

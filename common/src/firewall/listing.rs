@@ -11,7 +11,7 @@ use crate::program;
 /// What was read of the packet filters of a namespace.
 #[derive(Debug, Default)]
 pub struct FilterListing {
-    /// Chains that have a rule, a hook or a policy: iptables' first, then nftables'.
+    /// Chains, those without a rule too, for others jump to them: iptables' first, then nftables'.
     pub chains: Vec<FilterChain>,
     /// What could not be read, and why: with it, there may be more chains.
     pub not_read: Vec<String>,
@@ -48,9 +48,6 @@ impl FilterListing {
         if !others.is_empty() {
             listing.read_nft(&others);
         }
-        listing
-            .chains
-            .retain(|chain| !chain.rules.is_empty() || chain.hook.is_some() || chain.policy.is_some());
         listing
     }
 

@@ -44,7 +44,7 @@ pub struct NetnsDetails {
     pub programs: Option<Vec<LinkProgram>>,
     /// Its sockets of TCP and UDP, in all states.
     pub sockets: Option<Vec<InetSocket>>,
-    /// The chains of nftables and iptables that have a rule or a policy, with counters.
+    /// The chains of nftables and iptables, with counters.
     pub firewall: Option<Vec<FilterChain>>,
     /// Wanted parts that could not be read, or not whole: which, and why.
     pub not_read: Vec<(&'static str, String)>,

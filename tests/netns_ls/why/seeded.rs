@@ -47,6 +47,21 @@ const OF_ROUTES: &[Fault] = &[
             "nft 'add table inet q; add chain inet q routed { type filter hook forward priority 5; policy drop; }'",
         )
     },
+    // Through chains that people have emptied, or that a program keeps for later.
+    Fault {
+        before: "echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables
+                 iptables -N EMPTY; iptables -A FORWARD -j EMPTY; iptables -A FORWARD -o br0 -j EMPTY",
+        restores: false,
+        ..fault("forward-drops", "iptables -P FORWARD DROP")
+    },
+    Fault {
+        restores: false,
+        ..fault(
+            "forward-drops",
+            "nft 'add table inet q; add chain inet q later; add chain inet q routed { type filter hook forward priority 5; policy drop; }
+                  add rule inet q routed jump later'",
+        )
+    },
     Fault {
         before: "echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables; iptables -A FORWARD -i br0 -o out0 -j ACCEPT",
         restores: false,
@@ -164,7 +179,7 @@ fn published_ports_without_a_listener_are_named_and_what_the_advice_says_makes_t
     let listen = |at: &str| {
         format!(
             "(ip netns exec a python3 -c 'import socket, time; s = socket.create_server((\"{at}\", 80)); time.sleep(600)' &) >/dev/null 2>&1
-             sleep 0.5"
+             for wait in $(seq 100); do ip netns exec a ss -Hltn | grep -qF '{at}:80 ' && break; sleep 0.1; done"
         )
     };
     let publish = "iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 198.18.1.2:80

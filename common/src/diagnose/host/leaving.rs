@@ -7,7 +7,9 @@ use super::facts::{HostFacts, LinkSpot};
 use super::segment::{GatewayClients, LinkSegment, networks, way_out};
 use super::{Finding, FindingKind};
 use crate::cidr::Cidr;
-use crate::firewall::{ChainHook, DropPlace, FilterPacket, FilterProgram, PacketFate, PacketProtocol};
+use crate::firewall::{
+    ChainHook, DropPlace, FilterPacket, FilterProgram, HookFamily, PacketFate, PacketProtocol,
+};
 use crate::hint;
 use crate::hint::Hint;
 use crate::netlink::{Route, UNICAST};
@@ -70,6 +72,9 @@ pub(super) fn dropped_on_the_way(
         out.shown()
     );
     let finding = Finding::of(FindingKind::ForwardDrops, gateway.netns.inode, Some(gateway.name()), text);
+    if let Some(command) = trusted_by_firewalld(facts, gateway, &place) {
+        return Some(finding.fixed_by([Some(command)]));
+    }
     let name = gateway.pasted()?;
     let rules = match place.program {
         FilterProgram::Nft => {
@@ -120,6 +125,15 @@ pub(super) fn insert_iptables(
         "filter" => hint!("{} -I {}", program, chain),
         table => hint!("{} -t {} -I {}", program, table, chain),
     }
+}
+
+/// The command that lets firewalld accept what comes from an interface, where the place is one of its: nft may not change its
+/// table, and it writes its rules anew. netavark puts its own networks into the same zone.
+pub(super) fn trusted_by_firewalld(facts: &HostFacts, spot: LinkSpot<'_>, place: &DropPlace) -> Option<Hint> {
+    let (_, table) = place.table.split_once(' ')?;
+    let is_its = place.program == FilterProgram::Nft && table == "firewalld" && spot.netns.is_own;
+    let command = hint!("firewall-cmd --zone=trusted --change-interface={}", spot.pasted()?);
+    facts.inside(spot.netns.inode, command).filter(|_| is_its)
 }
 
 pub(super) fn insert_nft(place: &DropPlace) -> Option<Hint> {
@@ -216,13 +230,8 @@ pub(super) fn filtered_bridge(
     let name = bridge.name();
     let packet =
         FilterPacket { destination, is_bridged: true, ..packet(source, Some(name.clone()), Some(name)) };
-    let fate = own.filters.as_ref()?.fate(ChainHook::Forward, &packet);
-    let PacketFate::Dropped(place) = fate else { return None };
-    // Tables of the family inet are not asked for what is bridged: br_netfilter calls those of ip alone.
-    let is_called = place.program != FilterProgram::Nft || place.table.starts_with("ip ");
-    if place.is_specific || !is_called {
-        return None;
-    }
+    let run = own.filters.as_ref()?.run(HookFamily::BridgedIp, ChainHook::Forward, &packet);
+    let place = run.dropped.filter(|place| !place.is_specific)?;
     let text = format!(
         "{}: {} drops what its containers send to each other: br_netfilter has bridged packets filtered",
         facts.at(bridge),

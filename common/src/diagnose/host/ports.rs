@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::facts::{HostFacts, LinkSpot, PortPublication, PortWaiting, transport_word};
-use super::leaving::{dropped_by, insert_iptables, insert_nft};
+use super::leaving::{dropped_by, insert_iptables, insert_nft, trusted_by_firewalld};
 use super::segment::{LinkSegment, networks};
 use super::{Finding, FindingKind};
 use crate::firewall::FilterProgram;
@@ -199,7 +199,10 @@ pub(super) fn dropped_input(facts: &HostFacts, segments: &[LinkSegment<'_>]) -> 
         let is_known =
             |known: &&mut Finding| known.ifname == finding.ifname && known.netns_inode == bridge.netns.inode;
         match found.iter_mut().find(is_known) {
-            Some(known) => known.fix.extend(finding.fix),
+            Some(known) => {
+                let new = finding.fix.into_iter().filter(|fix| !known.fix.contains(fix)).collect::<Vec<_>>();
+                known.fix.extend(new);
+            }
             None => found.push(finding),
         }
     }
@@ -240,6 +243,10 @@ fn input_drops<'a>(
         dropped_by(&place_of_drop),
         place(port),
     );
+    let finding = Finding::of(FindingKind::InputDrops, port.netns, Some(bridge.name()), text);
+    if let Some(command) = trusted_by_firewalld(facts, bridge, &place_of_drop) {
+        return Some((bridge, finding.fixed_by([Some(command)])));
+    }
     let name = bridge.pasted()?;
     let transport = transport_word(port.transport);
     let rule = match place_of_drop.program {
@@ -251,6 +258,5 @@ fn input_drops<'a>(
             hint!("{} -i {} -p {} --dport {} -j ACCEPT", insert, name, transport, port.port)
         }
     };
-    let finding = Finding::of(FindingKind::InputDrops, port.netns, Some(bridge.name()), text);
     Some((bridge, finding.fixed_by([facts.inside(port.netns, rule)])))
 }
