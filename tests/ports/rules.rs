@@ -40,7 +40,12 @@ fn iptables_of(kind: &str) {
     }
     let web = town.serve(Place::Network(&town.web), &["0.0.0.0:80", "u0.0.0.0:53"]);
     let db = town.serve(Place::Network(&town.db), &["0.0.0.0:90"]);
-    let proxy = town.serve(Place::Host, &["127.0.0.1:3129"]);
+    let on_loopback = town.serve(Place::Host, &["127.0.0.1:3129"]);
+    // The kernel gives what comes from elsewhere an address of the interface that it came by.
+    town.lab.tool("cpid").arg(":3128").run().fails_with(1).stderr_has("listens on 127.0.0.1 only");
+    assert!(town.line("0.0.0.0:3128/tcp").ends_with("→ host:3129 DNAT host listens on 127.0.0.1 only"));
+    drop(on_loopback);
+    let proxy = town.serve(Place::Host, &["0.0.0.0:3129"]);
     for (word, server) in [
         (":8080", &web),
         ("198.18.0.1:8080", &web),
@@ -64,7 +69,7 @@ fn iptables_of(kind: &str) {
     ends("198.18.0.1:5353/udp", ":53 DNAT listening on 0.0.0.0");
     ends("0.0.0.0:7002-7004/tcp", ":90 DNAT listening on 0.0.0.0");
     ends("0.0.0.0:6000/tcp", ":90 DNAT (under more conditions) listening on 0.0.0.0");
-    ends("0.0.0.0:3128/tcp", "→ host:3129 DNAT listening on 127.0.0.1");
+    ends("0.0.0.0:3128/tcp", "→ host:3129 DNAT listening on 0.0.0.0");
     drop(web);
     ends("0.0.0.0:8080/tcp", ":80 DNAT nobody listens");
     town.lab.tool("cpid").arg(":8080").run().fails_with(1).stderr_has("although it is forwarded");
@@ -136,6 +141,35 @@ fn rules_of_nft_with_sets_and_maps_say_where_a_port_leads_to() {
     assert!(!lines.iter().any(|line| line.contains("[::]:")), "nothing of it is about IPv6: {lines:#?}");
     let limited: Vec<&String> = lines.iter().filter(|line| line.contains("more conditions")).collect();
     assert!(limited.len() == 1 && limited[0].contains(":4303/tcp"), "{limited:#?}");
+}
+
+/// Of Docker 29 with its own tables: the generated pages of moby's integration/network/bridge/nftablesdoc.
+const DOCKERS_NFT: &str = r#"
+table ip docker-bridges {
+ chain nat-prerouting-and-output {
+  iifname != "br0" tcp dport 8080 counter dnat to 198.18.0.2:80 comment "DNAT"
+  iifname != "br0" ip daddr 127.0.0.1 tcp dport 8081 counter dnat to 198.18.0.3:90 comment "DNAT"
+ }
+ chain nat-OUTPUT { type nat hook output priority -100; policy accept
+  ip daddr != 127.0.0.0/8 fib daddr type local counter jump nat-prerouting-and-output
+ }
+ chain nat-PREROUTING { type nat hook prerouting priority -100; policy accept
+  fib daddr type local counter jump nat-prerouting-and-output
+ }
+}"#;
+
+#[test]
+fn rules_of_docker_with_its_tables_of_nftables_say_where_a_port_leads_to() {
+    let town = need!(with("nft", "nftables"));
+    town.lab.command("nft").args(["-f", "-"]).run_with_input(DOCKERS_NFT).ok();
+    assert!(town.line("0.0.0.0:8080/tcp").ends_with(":80 DNAT nobody listens"));
+    let web = town.serve(Place::Network(&town.web), &["0.0.0.0:80"]);
+    assert_eq!(town.pid_at(":8080"), web.pid);
+    assert!(town.line("0.0.0.0:8080/tcp").ends_with(":80 DNAT listening on 0.0.0.0"));
+    town.lab.tool("cpid").arg("127.0.0.1:8080").run().fails_with(1);
+    // Nothing comes from elsewhere to 127.0.0.1, and what is sent there from here is left to the proxy.
+    let lines = town.lines(&["--ports"]);
+    assert!(!lines.iter().any(|line| line.contains(":8081/")), "{lines:#?}");
 }
 
 #[test]

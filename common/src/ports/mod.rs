@@ -5,12 +5,13 @@
 //! (nf_tables over netlink, the older iptables by getsockopt(2)), not from an engine. Who has a socket is read below `/proc`: that
 //! may be a process of another namespace than the socket's, as Docker's name server is.
 //!
-//! What is not seen here: what eBPF programs or IPVS forward, and ports of other protocols than TCP and UDP.
+//! What is not seen here: what eBPF programs forward or IPVS balances (that it does is known where a rule leads), and ports of other protocols than TCP and UDP.
 
 mod forwards;
 mod holders;
 mod in_use;
 mod ip_tables;
+mod ipvs;
 mod line;
 mod names;
 mod nat_rule;
@@ -29,6 +30,7 @@ mod xt_part;
 
 pub use forwards::ForwardedPort;
 pub use holders::{SocketHolder, SocketHolders};
+pub use ipvs::BalancedService;
 pub use line::{DnatLine, ListenerProcess, PortEndLine, PortLine, lines};
 pub use names::PortNames;
 pub use nat_rule::NatHook;

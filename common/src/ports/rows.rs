@@ -189,7 +189,13 @@ pub(super) fn end<'a>(
         return Some(match address.filter(|_| !forward.is_redirect) {
             Some(address) => resolve(snapshot, row.netns, address, port, row.place.transport),
             None => {
-                let waiting = at_any(row.netns, row.place.transport, port, &row.place);
+                let waiting = match at_any(row.netns, row.place.transport, port, &row.place) {
+                    // What comes from elsewhere gets an address of the interface that it came by.
+                    EndState::Listening(sockets) if row.hooks[0] && are_of_loopback(&sockets) => {
+                        EndState::ElsewhereOnly(sockets)
+                    }
+                    waiting => waiting,
+                };
                 ForwardEnd { address: None, port, netns: EndNetns::Found(row.netns), waiting }
             }
         });
@@ -241,6 +247,9 @@ fn waiting<'a>(
     match (here.is_empty(), others.is_empty()) {
         (false, _) => EndState::Listening(here),
         (true, false) => EndState::ElsewhereOnly(others),
+        (true, true) if netns.balanced.iter().any(|one| one.may_take(transport, address, port)) => {
+            EndState::Unknown("IPVS balances what comes there")
+        }
         (true, true) => EndState::Nobody,
     }
 }
@@ -260,6 +269,10 @@ fn at_any<'a>(
     };
     let there: Vec<_> = netns.at_port(transport, port).filter(is_of_family).collect();
     if there.is_empty() { EndState::Nobody } else { EndState::Listening(there) }
+}
+
+fn are_of_loopback(sockets: &[&ListeningSocket]) -> bool {
+    sockets.iter().all(|socket| socket.address.ip().to_canonical().is_loopback())
 }
 
 impl NetnsPorts {

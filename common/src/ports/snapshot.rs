@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use super::forwards::{ForwardedPort, forwards};
 use super::in_use::ProcNet;
+use super::ipvs::{self, BalancedService};
 use super::nat_rule::{NatCondition, NatHook, NatTable};
 use super::tunnels::tunnels;
 use super::{SocketHolders, ip_tables, nft};
@@ -42,6 +43,8 @@ pub struct NetnsPorts {
     pub tunnels: HashMap<u16, String>,
     /// Its addresses; nothing where nobody had to know.
     pub addresses: Option<Vec<IpAddr>>,
+    /// What IPVS balances there; nothing where nobody had to know the addresses.
+    pub balanced: Vec<BalancedService>,
 }
 
 /// The ports of all network namespaces.
@@ -93,6 +96,7 @@ pub fn read(addresses: AddressNeed, depth: LookDepth) -> Result<PortsSnapshot, M
             cookie,
             tunnels: HashMap::new(),
             addresses: None,
+            balanced: Vec::new(),
         }))
     })?;
     let (mut namespaces, mut unseen) = (walk.seen, walk.unseen);
@@ -229,15 +233,17 @@ fn read_addresses(
         let mut socket = Socket::open()?;
         let (cookie, addresses) = (socket.netns_cookie(), socket.addresses()?);
         let addresses: Vec<IpAddr> = addresses.into_iter().map(|address| address.address).collect();
-        Ok::<_, NetlinkError>(Some((entry.identity.inode, (cookie, addresses))))
+        Ok::<_, NetlinkError>(Some((entry.identity.inode, (cookie, addresses, ipvs::services()))))
     })?;
-    let mut addresses: HashMap<u64, (Option<u64>, Vec<IpAddr>)> = walk.seen.into_iter().collect();
+    let mut addresses: HashMap<u64, (Option<u64>, Vec<IpAddr>, _)> = walk.seen.into_iter().collect();
     for netns in namespaces {
         // The inode of one that has ended is used again at once.
         let is_same =
             |cookie: Option<u64>| cookie.is_none() || netns.cookie.is_none() || cookie == netns.cookie;
-        let read = addresses.remove(&netns.inode).filter(|(cookie, _)| is_same(*cookie));
-        netns.addresses = read.map(|(_, addresses)| addresses);
+        let read = addresses.remove(&netns.inode).filter(|(cookie, ..)| is_same(*cookie));
+        if let Some((_, addresses, balanced)) = read {
+            (netns.addresses, netns.balanced) = (Some(addresses), balanced);
+        }
     }
     // What could not be looked at before is told once.
     for (which, why) in walk.unseen.not_read {

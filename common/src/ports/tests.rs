@@ -92,6 +92,7 @@ fn netns(
         cookie: None,
         tunnels: HashMap::new(),
         addresses: Some(addresses.iter().map(|address| ip(address)).collect()),
+        balanced: vec![],
     }
 }
 
@@ -144,6 +145,24 @@ fn a_published_port_says_where_it_leads_to_and_who_waits_there() {
         all(&published(&[tcp("0.0.0.0:81", 20)]))[0],
         "host 0.0.0.0:8080/tcp → web:80 | DNAT, docker-proxy 435 | nobody listens"
     );
+}
+
+/// As swarm has it: the namespace that a published port leads to has no program at all.
+#[test]
+fn of_what_ipvs_balances_it_is_not_said_that_nobody_listens() {
+    let balanced = |service| {
+        let mut snapshot = published(&[]);
+        snapshot.namespaces[0].balanced = vec![service];
+        let lines = lines(&snapshot, &names());
+        (lines[0].state.clone(), lines[0].is_listening)
+    };
+    let place = |address: &str, port| BalancedService::Place(Transport::Tcp, ip(address), port);
+    for service in [BalancedService::Marked, place("172.17.0.2", 80), place("172.17.0.2", 0)] {
+        assert_eq!(balanced(service), ("IPVS balances what comes there".to_owned(), None));
+    }
+    for service in [place("172.17.0.2", 81), place("172.17.0.3", 80)] {
+        assert_eq!(balanced(service), ("nobody listens".to_owned(), Some(false)));
+    }
 }
 
 #[test]
