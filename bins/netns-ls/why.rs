@@ -9,7 +9,7 @@ use common::diagnose::host::{Finding, findings};
 use common::failure::{Failure, Status, say};
 use common::find::host;
 use common::map::{LookDepth, MappedNetns, Unseen};
-use common::output::one_line;
+use common::output::{columns, one_line, wrapped};
 use nix::unistd::geteuid;
 
 use crate::document::MapDocument;
@@ -74,13 +74,15 @@ fn print(found: &[Finding], says_none: bool) -> io::Result<()> {
     if found.is_empty() && says_none {
         writeln!(out, "no findings")?;
     }
+    let sentence = |text: String, indent| wrapped(&text, columns(), indent);
     for finding in found {
-        writeln!(out, "{} [{}]", one_line(&finding.text), finding.what)?;
+        writeln!(out, "{}", sentence(format!("{} [{}]", one_line(&finding.text), finding.what), 4))?;
+        // In one piece, to be copied.
         for command in &finding.fix {
             writeln!(out, "  fix: {}", &**command)?;
         }
         if let Some(advice) = &finding.advice {
-            writeln!(out, "  note: {}", one_line(advice))?;
+            writeln!(out, "{}", sentence(format!("  note: {}", one_line(advice)), 8))?;
         }
     }
     Ok(())

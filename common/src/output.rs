@@ -61,6 +61,28 @@ pub fn columns() -> Option<usize> {
     io::stdout().is_terminal().then_some(width.into())
 }
 
+/// A sentence for a terminal of so many columns: in lines that end between words, those after the first with `indent` blanks
+/// before them. A pipe gets one line.
+pub fn wrapped(sentence: &str, columns: Option<usize>, indent: usize) -> String {
+    let Some(limit) = columns else { return sentence.to_owned() };
+    let (mut text, mut width, mut has_word) = (String::new(), 0, false);
+    for (at, word) in sentence.split(' ').enumerate() {
+        let length = word.chars().count();
+        if has_word && width + 1 + length > limit {
+            text += "\n";
+            text += &" ".repeat(indent);
+            width = indent;
+        } else if at > 0 {
+            text += " ";
+            width += 1;
+        }
+        text += word;
+        width += length;
+        has_word |= length > 0;
+    }
+    text
+}
+
 /// A table without any lines, in which no word is ever broken: a pipe gets all of it, and for a narrow terminal
 /// [`leave_out`] hides columns. The columns `numbers` are aligned to the right.
 ///
@@ -192,6 +214,21 @@ mod tests {
         assert_eq!(quoted("a b"), "'a b'");
         assert_eq!(quoted("it's; $(reboot)"), r"'it'\''s; $(reboot)'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_sentence_goes_on_in_the_next_line_between_two_words() {
+        let text =
+            "  note: have nothing that is bridged filtered: sysctl -w net.bridge.bridge-nf-call-iptables=0";
+        assert_eq!(wrapped(text, None, 4), text);
+        let shown = wrapped(text, Some(40), 4);
+        assert_eq!(
+            shown,
+            "  note: have nothing that is bridged\n    filtered: sysctl -w\n    net.bridge.bridge-nf-call-iptables=0"
+        );
+        // A word that is longer than the terminal is in one piece all the same.
+        assert_eq!(wrapped("ab abcdefgh cd", Some(4), 2), "ab\n  abcdefgh\n  cd");
+        assert_eq!(wrapped("", Some(4), 2), "");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use support::run::{Ran, Run};
 
-use super::ground::Ground;
 use super::table::{STATES, Table, Verdict};
+use support::ground::Ground;
 
 /// What the engine says of one of its containers.
 struct Told {

@@ -6,15 +6,14 @@
 #![cfg(test)]
 
 mod cells;
-mod ground;
 mod proved;
 mod table;
 
+use support::ground::{Ground, Suite};
 use support::skip::{Missing, skipped};
 use support::tier;
 use support::world::World;
 
-use ground::{Ground, Suite};
 use table::Table;
 
 /// The list of `make test`, in groups that have one daemon.

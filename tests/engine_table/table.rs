@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::ground::Suite;
+use support::ground::Suite;
 
 /// The states, in the order of the columns.
 pub const STATES: [&str; 6] = ["running", "paused", "exited", "created", "shared", "host"];

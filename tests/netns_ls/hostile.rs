@@ -21,12 +21,22 @@ fn names_of_interfaces_processes_mounts_and_aliases_drive_no_terminal() {
         nsenter -t {pid} -n ip link set dev "$n" alias "$(printf 'a\033]0;x\007\302\233')" up
         nsenter -t {pid} -n ip address add 10.6.6.6/24 dev "$n"
         ip link add name "$(printf 'b\033[1m')" type bridge
-        mkdir -p /run/netns; touch "/run/netns/$(printf 'm\033[3m\n')"; mount --bind /proc/{pid}/ns/net "/run/netns/$(printf 'm\033[3m\n')""#,
+        m="$(printf 'm\033[3m\n\302\233%056d' 0)"
+        mkdir -p /run/netns; touch "/run/netns/$m"; mount --bind /proc/{pid}/ns/net "/run/netns/$m"
+        touch "/run/netns/$(printf 's\033[7m\n%060d' 0)"; ip link set far up
+        nsenter -t {pid} -n sh -ec 'ip neighbour add 10.6.6.9 lladdr 02:00:00:00:06:09 dev "$0" nud permanent
+            ip route add 10.66.0.0/16 dev "$0"; ip rule add iif "$0" lookup 100; tc qdisc add dev "$0" clsact
+            ip link add "$(printf "i\033[1m")" type bridge; ip link add p1 type veth peer name p2
+            ip link set p1 master "$(printf "i\033[1m")"; ip link set "$0" mtu 1400' "$n""#,
         pid = web.pid
     );
     bridged.lab.shell(&script).run().ok();
     let command = r#"cp "$(command -v sleep)" "/run/$(printf 'p\033[31m\n')"; exec unshare -n "/run/$(printf 'p\033[31m\n')" 1000"#;
     let odd = bridged.lab.shell(command).start();
+    let serve = r#"cp "$(command -v perl)" "/run/$(printf 's\033[32m')"
+        exec nsenter -t $0 -n "/run/$(printf 's\033[32m')" -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Listen => 1, LocalPort => 70) or die; $| = 1; print "ready\n"; sleep 1000'"#;
+    let server = bridged.lab.shell(serve).arg(web.pid.to_string()).start();
+    server.wait_for("ready");
     support::until::until("the odd process is there", || {
         bridged.lab.tool("netns-ls").args(["-q", "--all"]).run().stdout.contains("(p\\u{1b}[31m")
     });
@@ -56,6 +66,19 @@ fn names_of_interfaces_processes_mounts_and_aliases_drive_no_terminal() {
         &["--path", &pid, "far"],
         &["--diff", "/run/old.json"],
         &["--diff", "/run/old.json", "--json"],
+        &["--ports"],
+        &["--sockets"],
+        &["--neigh"],
+        &["--routes"],
+        &["--rules"],
+        &["--fdb"],
+        &["--programs"],
+        &["--routes", "--neigh", "--fdb", "--programs", "--sockets", "--json"],
+        &["--why"],
+        &["--why", "--json"],
+        &["--graph", "svg"],
+        &["--graph", "dot"],
+        &["--html"],
     ] {
         let ran = bridged.lab.tool("netns-ls").args(options).run();
         for text in [&ran.stdout, &ran.stderr] {
@@ -66,7 +89,20 @@ fn names_of_interfaces_processes_mounts_and_aliases_drive_no_terminal() {
     let ran = bridged.lab.tool("netns-ls").args(["-q", "10.6.6.6"]).run().ok();
     assert!(ran.stdout.contains("e\\u{1b}[2J\\u{7}"), "{ran}");
     assert_eq!(ran.stdout.lines().count(), 1, "a line feed in a name makes no line: {ran}");
-    drop(odd);
+    // Each of them is there, spelled out.
+    for (options, part) in [
+        ("--ports", "s\\u{1b}[32m"),
+        ("--sockets", "s\\u{1b}[32m"),
+        ("--neigh", "e\\u{1b}[2J"),
+        ("--routes", "e\\u{1b}[2J"),
+        ("--fdb", "i\\u{1b}[1m"),
+        ("--programs", "e\\u{1b}[2J"),
+        ("--why", "e\\u{1b}[2J"),
+    ] {
+        let ran = bridged.lab.tool("netns-ls").args(["-q", options]).run();
+        assert!(ran.stdout.contains(part), "{options}: no {part}: {ran}");
+    }
+    drop((odd, server));
 }
 
 /// As an engine can call a container: 64 bytes of markup, or of what a terminal obeys.

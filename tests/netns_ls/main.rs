@@ -11,6 +11,8 @@ mod faults;
 mod hostile;
 mod json;
 mod manual;
+mod many;
+mod scenes;
 mod schema;
 mod stack;
 mod views;

@@ -189,3 +189,12 @@ fn every_example_of_the_guide_prints_what_is_written_there() {
     host.containers[1].ip("route replace default via 172.17.0.99");
     host.prove(&faults);
 }
+
+#[test]
+fn where_something_is_wrong_the_readme_names_netns_ls_first() {
+    let page = read("README.md");
+    let section = page.split("## Something is wrong\n").nth(1).expect("a section of what is wrong");
+    let mut rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let first = rows.find(|line| !line.starts_with("|-")).unwrap();
+    assert!(first.contains("`netns-ls --why`"), "{first}");
+}

@@ -81,3 +81,100 @@ fn a_view_omits_columns_and_breaks_no_word() {
         }
     }
 }
+
+/// A view with a table: its words, its columns, and those that a narrow terminal omits, in their order.
+const TABLES: [(&str, &str, &str); 12] = [
+    (
+        "",
+        "WHO INTERFACE ADDRESS PLUGGED-INTO BRIDGE STATE MTU MAC KIND",
+        "KIND MAC MTU STATE BRIDGE PLUGGED-INTO",
+    ),
+    (
+        "--all",
+        "WHO INTERFACE ADDRESS PLUGGED-INTO BRIDGE STATE MTU MAC KIND",
+        "KIND MAC MTU STATE BRIDGE PLUGGED-INTO",
+    ),
+    ("--bridges", "BRIDGE PORT STATE WHO INTERFACE ADDRESS STP IN", "STP IN STATE ADDRESS INTERFACE"),
+    ("--namespaces", "KIND INODE PROCESSES PID COMMAND OWNER WHO", "OWNER COMMAND PROCESSES PID"),
+    ("--path FIRST SECOND", "WHO INTERFACE ADDRESS NEXT", "ADDRESS"),
+    ("--ports", "WHO PORT TO BY STATE", "BY TO"),
+    (
+        "--routes",
+        "WHO DESTINATION GATEWAY INTERFACE SOURCE METRIC TABLE MADE-BY",
+        "MADE-BY TABLE METRIC SOURCE",
+    ),
+    ("--rules", "WHO PRIORITY FAMILY RULE", ""),
+    ("--neigh", "WHO INTERFACE NEIGHBOUR MAC STATE HAS-IT", "HAS-IT STATE INTERFACE"),
+    ("--fdb", "WHO BRIDGE MAC PORT VLAN LEARNED HAS-IT", "VLAN LEARNED HAS-IT"),
+    ("--sockets", "WHO PROTO STATE LOCAL PEER RECV-Q SEND-Q PROCESS", "SEND-Q RECV-Q STATE PEER PROTO"),
+    ("--programs", "WHO INTERFACE ATTACHED-TO ID NAME", "ID"),
+];
+
+#[test]
+fn each_view_omits_its_columns_in_a_fixed_order_and_runs_over_only_when_none_is_left_to_omit() {
+    let names = [long(3), long(4)];
+    let bridged = need!(Bridged::new(&[]));
+    let containers: Vec<Container> =
+        names.iter().map(|name| bridged.lab.container(name, Options::only(&["net"]))).collect();
+    let mut servers = Vec::new();
+    for (at, container) in containers.iter().enumerate() {
+        let script = format!(
+            "ip link add a-host-end-{at} type veth peer name eth0 netns $0; ip link set a-host-end-{at} master br0 up
+             nsenter -t $0 -n sh -ec '
+                ip link add bridge-inside type bridge; ip link add dummy-of-inside type veth peer name dummy-of-inner
+                ip link set dummy-of-inside master bridge-inside; ip link set dummy-of-inside up; ip link set dummy-of-inner up
+                ip link set eth0 mtu 1400 up; ip address add 198.18.0.{0}/24 dev eth0; ip address add 2001:db8:1234:5678:9abc:def0:1234:56{0}/64 dev eth0
+                ip neighbour add 2001:db8:1234:5678:9abc:def0:1234:5699 lladdr 02:00:00:00:00:99 dev eth0 nud permanent
+                tc qdisc add dev eth0 clsact'",
+            at + 2
+        );
+        bridged.lab.shell(&script).arg(container.pid.to_string()).run().ok();
+        let listen = "exec nsenter -t $0 -n perl -MIO::Socket::IP -e '$s = IO::Socket::IP->new(Listen => 1, LocalHost => \"198.18.0.$ARGV[0]\", LocalPort => 65530) or die; $| = 1; print \"ready\\n\"; sleep 1000' $1";
+        let server =
+            bridged.lab.shell(listen).args([container.pid.to_string(), (at + 2).to_string()]).start();
+        server.wait_for("ready");
+        servers.push(server);
+    }
+    let _docker = fake_docker::knows(&containers.iter().collect::<Vec<_>>())
+        .listen(bridged.lab.path("/run/docker.sock"));
+    let tool = tools::tool("netns-ls");
+    for (words, columns, spared) in TABLES {
+        let words = words.replace("FIRST", &names[0]).replace("SECOND", &names[1]);
+        let (all, spared): (Vec<&str>, Vec<&str>) =
+            (columns.split_whitespace().collect(), spared.split_whitespace().collect());
+        for width in [400, 120, 80, 40] {
+            let line = format!("{tool} {words} 2>/dev/null");
+            let screen = need!(show(|program| bridged.lab.command(program), width, &line));
+            // tmux has the lines that are too long joined again.
+            let first = screen.wrapped.iter().find(|line| line.starts_with(all[0])).or(screen.lines.first());
+            let header: Vec<&str> = first.map(|line| line.split_whitespace().collect()).unwrap_or_default();
+            let omitted = all.len() - header.len();
+            let expected: Vec<&str> = all
+                .iter()
+                .filter(|column| !spared[..omitted.min(spared.len())].contains(*column))
+                .copied()
+                .collect();
+            assert_eq!(header, expected, "{words:?} at {width}: {screen:#?}");
+            assert!(
+                screen.wrapped.is_empty() || omitted == spared.len(),
+                "{words:?} at {width} runs over: {screen:#?}"
+            );
+            assert!(width < 400 || omitted == 0, "{words:?} at {width}: {screen:#?}");
+            assert!(screen.lines.len() > 1, "{words:?} at {width}: {screen:#?}");
+        }
+    }
+    // Sentences go on in the next line; a command is in one piece.
+    let ran = bridged.lab.tool("netns-ls").args([tools::PATIENT, "-q", "--why"]).run();
+    ran.stdout_has("[mtu-unequal]\n  fix: ");
+    for width in [80, 40] {
+        let line = format!("{tool} {} -q --why", tools::PATIENT);
+        let screen = need!(show(|program| bridged.lab.command(program), width, &line));
+        // A word alone that is longer than the terminal.
+        let may_run_over = |line: &String| line.starts_with("  fix: ") || !line.trim().contains(' ');
+        assert!(screen.wrapped.iter().all(may_run_over), "at {width}: {screen:#?}");
+        let is_sentence = |line: &&String| !line.starts_with("  fix: ");
+        let shown = screen.lines.iter().filter(|line| line.contains("[mtu-unequal]")).count();
+        assert_eq!(shown, 2, "at {width}: {screen:#?}");
+        assert!(screen.lines.iter().filter(is_sentence).count() > 2, "at {width}: {screen:#?}");
+    }
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`lab`] | a fake host with fake [`container`]s in it: no root, no engine, nothing of the real host is touched |
 //! | [`world`] | real engines, if `NETNS_TOOLBOX_WORLD` says where they are |
+//! | [`ground`] | a world of one test's own, also of another suite of Debian |
 //! | [`spare_docker`] | a real Docker in the world that a test may stop and kill |
 //! | [`fake_engine`] | an engine's socket that answers whatever the test wants, or badly, or never |
 //! | [`fake_docker`] | what a healthy Docker would say about a lab's containers |
@@ -23,6 +24,7 @@ pub mod engine_state;
 pub mod fake_docker;
 pub mod fake_engine;
 pub mod faults;
+pub mod ground;
 pub mod lab;
 pub mod name_server;
 mod ran;

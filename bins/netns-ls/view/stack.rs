@@ -77,7 +77,7 @@ impl StackView<'_> {
                 ));
             }
         }
-        self.table(&["INTERFACE", "NEIGHBOUR", "MAC", "STATE", "HAS-IT"], &[], &[4, 3], rows)
+        self.table(&["INTERFACE", "NEIGHBOUR", "MAC", "STATE", "HAS-IT"], &[], &[4, 3, 0], rows)
     }
 
     /// The forwarding tables of bridges and vxlan links, with the namespace that has the MAC.
@@ -123,7 +123,7 @@ impl StackView<'_> {
                 ));
             }
         }
-        self.table(&HEADER, &[4, 5], &[5, 4, 1], rows)
+        self.table(&HEADER, &[4, 5], &[5, 4, 1, 3, 0], rows)
     }
 
     /// What is attached to links, and to the control groups of processes.

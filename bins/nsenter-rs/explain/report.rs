@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use common::failure::Failure;
-use common::output::{one_line, table, table_of_sentences};
+use common::output::{one_line, table, table_of_sentences, wrapped};
 
 use super::explanation::Explanation;
 
@@ -25,7 +25,7 @@ pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
     }
     if let Some(exposed) = &explanation.exposure {
         let text = format!("{}: {}.", if exposed.safe { "Safe" } else { "Warning" }, one_line(&exposed.why));
-        writeln!(out, "{}", wrapped(&text))?;
+        writeln!(out, "{}", wrapped(&text, Some(LINE), 0))?;
     }
     match (explanation.permitted, &explanation.hint) {
         (true, _) => writeln!(out, "All rules that can be checked are met.")?,
@@ -33,22 +33,6 @@ pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
         (false, Some(hint)) => writeln!(out, "It would fail.\nhint: {}", one_line(hint))?,
     }
     Ok(())
-}
-
-/// In lines that fit every terminal.
-fn wrapped(text: &str) -> String {
-    let mut lines = String::new();
-    let mut length = 0;
-    for word in text.split(' ') {
-        let more = word.chars().count() + 1;
-        if length > 0 {
-            lines.push(if length + more > LINE { '\n' } else { ' ' });
-            length = if length + more > LINE { 0 } else { length };
-        }
-        lines.push_str(word);
-        length += more;
-    }
-    lines
 }
 
 fn or_dash(value: Option<impl ToString>) -> String {

@@ -80,6 +80,46 @@ const SCENES: &[(&str, &str)] = &[
     ("a route for everything private", "ip route add 10.0.0.0/8 via 198.18.9.1; ip link add b2 type bridge; ip address add 10.9.0.1/16 dev b2; ip link set b2 up"),
     ("an unused bridge, and one that is down", "ip link add b2 type bridge; ip address add 10.9.0.1/16 dev b2; ip link add b3 type bridge"),
     ("a container that is down", "ip -n b link set eth0 down"),
+    // As the generated pages of moby's integration/network/bridge/nftablesdoc have them, for Docker 29.
+    (
+        "Docker's own tables of nftables",
+        "iptables -t nat -F; nft 'table ip docker-bridges {
+           map filter-forward-in-jumps { type ifname : verdict; elements = { \"br0\" : jump filter-forward-in__br0 }; }
+           map filter-forward-out-jumps { type ifname : verdict; elements = { \"br0\" : jump filter-forward-out__br0 }; }
+           map nat-postrouting-out-jumps { type ifname : verdict; elements = { \"br0\" : jump nat-postrouting-out__br0 }; }
+           chain filter-FORWARD { type filter hook forward priority 0; policy accept
+             oifname vmap @filter-forward-in-jumps
+             iifname vmap @filter-forward-out-jumps
+           }
+           chain nat-OUTPUT { type nat hook output priority -100; policy accept
+             ip daddr != 127.0.0.0/8 fib daddr type local counter jump nat-prerouting-and-output
+           }
+           chain nat-POSTROUTING { type nat hook postrouting priority 100; policy accept
+             iifname vmap @nat-postrouting-out-jumps
+           }
+           chain nat-PREROUTING { type nat hook prerouting priority -100; policy accept
+             fib daddr type local counter jump nat-prerouting-and-output
+           }
+           chain nat-prerouting-and-output { iifname != \"br0\" tcp dport 8080 counter dnat to 198.18.1.2:80 comment \"DNAT\"
+           }
+           chain raw-PREROUTING { type filter hook prerouting priority -300; policy accept
+             ip daddr 198.18.1.2 iifname != \"br0\" counter drop comment \"DROP DIRECT ACCESS\"
+           }
+           chain filter-forward-in__br0 {
+             ct state established,related counter accept
+             iifname \"br0\" counter accept comment \"ICC\"
+             ip daddr 198.18.1.2 tcp dport 80 counter accept
+             counter drop comment \"UNPUBLISHED PORT DROP\"
+           }
+           chain filter-forward-out__br0 {
+             ct state established,related counter accept
+             counter accept comment \"OUTGOING\"
+           }
+           chain nat-postrouting-out__br0 {
+             oifname != \"br0\" ip saddr 198.18.1.0/24 counter masquerade comment \"MASQUERADE\"
+           }
+         }'",
+    ),
 ];
 
 fn have_no_finding(scenes: &[(&str, &str)]) {

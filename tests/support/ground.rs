@@ -1,4 +1,5 @@
-//! A world of the table's own: its daemons are stopped and killed, which no other test may see.
+//! A world of a test's own, of this machine's engines or of another suite of Debian: what is done to its daemons, and to its
+//! network, no other test sees.
 
 use std::fmt;
 use std::io::PipeWriter;
@@ -6,10 +7,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::run::{Ran, Run};
-use support::scratch::Scratch;
-use support::skip::Missing;
-use support::world::World;
+use crate::run::{Ran, Run};
+use crate::scratch::Scratch;
+use crate::skip::Missing;
+use crate::world::World;
 
 /// What fetching a whole suite may take, on a machine that does nothing else.
 const FETCH: Duration = Duration::from_secs(600);
@@ -85,7 +86,7 @@ impl Ground {
     /// Runs our own tool as the user of rootless Podman.
     pub fn by_user(&self, tool: &str) -> Command {
         let mut command = self.world.engine(setup("suite/podman-rootless").get_program());
-        command.arg("own").arg(support::tools::tool(tool));
+        command.arg("own").arg(crate::tools::tool(tool));
         command
     }
 
@@ -105,7 +106,7 @@ impl Drop for Ground {
 }
 
 fn setup(script: &str) -> Command {
-    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup").join(script))
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../setup").canonicalize().unwrap().join(script))
 }
 
 /// What the world's set-up and its engines said.
