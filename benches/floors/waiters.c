@@ -41,8 +41,8 @@ int main(int argc, char **argv)
         check(unshare(CLONE_NEWNET), "unshare");
         close(check(open(name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444), name));
         check(mount("/proc/thread-self/ns/net", name, NULL, MS_BIND, NULL), "mount");
-        wait_on(SOCK_STREAM, 80);
-        wait_on(SOCK_DGRAM, 53);
+        wait_on(SOCK_STREAM, 64780);
+        wait_on(SOCK_DGRAM, 64753);
     }
     puts("ready");
     fflush(stdout);
