@@ -22,7 +22,7 @@ pub struct Cli {
     /// In a scan or a matrix: probes to an address that does not reply (default 2). With --dad: probes, with
     /// --announce: announcements (default 3).
     #[arg(short, long, value_name = "N", value_hint = ValueHint::Other, allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = count)]
     pub count: Option<u64>,
 
     /// Seconds between packets, default 1
@@ -273,6 +273,8 @@ enum NumberError {
     Mark,
     #[error("is not 1 to 32 hexadecimal digits")]
     Pattern,
+    #[error("is not a number of packets: 1 or more")]
+    Count,
 }
 
 /// Decimal, or hexadecimal after `0x`.
@@ -283,6 +285,10 @@ fn number(text: &str) -> Option<u32> {
     };
     let is_number = digits.chars().all(|digit| digit.is_digit(radix));
     u32::from_str_radix(digits, radix).ok().filter(|_| is_number)
+}
+
+fn count(text: &str) -> Result<u64, NumberError> {
+    text.parse().ok().filter(|count| *count > 0).ok_or(NumberError::Count)
 }
 
 fn tos(text: &str) -> Result<u8, NumberError> {

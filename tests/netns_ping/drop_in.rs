@@ -197,6 +197,8 @@ fn two_links_of_one_host_are_no_duplicate() {
     let events = crate::events(&ping_from(&lab, &web, "--arp -c1 --json 10.40.0.33").ok());
     let summary = events.iter().find(|event| event["event"] == "summary").unwrap();
     assert_eq!((&summary["is_duplicate"], &summary["links_of_one_host"]), (&false.into(), &2.into()));
+    let verdict = events.last().unwrap();
+    assert_eq!((&verdict["event"], &verdict["cause"]), (&"verdict".into(), &serde_json::Value::Null));
     let ran = ping_from(&lab, &web, "10.40.0.32/31").ok();
     assert!(!ran.stdout.contains("by more than one host"), "{ran}");
     // Where the other link does not answer, there is nothing to be said of it.

@@ -1,11 +1,13 @@
 //! What is alike in all modes: how they end when nobody reads, when nothing can be written, and at an interrupt.
 //! Observers: perl, which closes a pipe for certain, `/dev/full`, and the neighbour table.
 
+use std::collections::BTreeSet;
+
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::matrix::Scene;
-use crate::{Cable, cable, events};
+use crate::{Cable, cable, events, of_kind};
 use support::lab::Lab;
 use support::run::{Ran, Run};
 use support::skip::{need, program};
@@ -81,6 +83,60 @@ fn every_mode_ends_with_one_verdict_and_it_is_the_last_event() {
         assert_eq!(last["cause"] != Value::Null, is_failure, "{words}: {last}");
         assert!(last["fix"].is_array() && last["from"].is_string() && last["dest"].is_string(), "{last}");
     }
+}
+
+/// Every key of an object, and of the objects in it.
+fn keys(value: &Value, all: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                all.insert(key.clone());
+                // A container is as another manual has it.
+                if key != "container" {
+                    keys(value, all);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, all)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_manual_has_each_field_of_json() {
+    let cable = need!(cable());
+    let mut all = BTreeSet::new();
+    let more = ["-c1 -W0.2 198.18.0.77", "--arp -c1 198.18.0.77", "-c1 -t1 203.0.113.9", "--dad 198.18.0.2"];
+    for words in MODES.iter().map(|(words, _)| *words).chain(more) {
+        events(&cable.ping(&format!("{words} --json"))).iter().for_each(|event| keys(event, &mut all));
+    }
+    let scene = need!(Scene::on_network(&["db", "web"], "lab"));
+    scene.containers[0].ip("route del default");
+    for more in [&["--json"][..], &["--json", "--tcp", "9"]] {
+        events(&scene.matrix(more)).iter().for_each(|event| keys(event, &mut all));
+    }
+    let manual = include_str!("../../man/sections/netns-ping.roff");
+    let (_, section) = manual.split_once(".SH JSON\n").unwrap();
+    let (section, _) = section.split_once("\n.SH ").unwrap();
+    let words: BTreeSet<&str> = section.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let missing: Vec<&String> = all.iter().filter(|key| !words.contains(key.as_str())).collect();
+    assert!(all.len() > 60 && missing.is_empty(), "{} fields, without {missing:?}", all.len());
+}
+
+#[test]
+fn every_probe_in_json_has_its_number_and_every_field_is_there() {
+    let cable = need!(cable());
+    for words in ["-c2 -i0.1 -W0.2 198.18.0.77", "--arp -c2 -i0.1 -W0.2 198.18.0.77"] {
+        let heard = cable.events(words);
+        for kind in ["sent", "lost"] {
+            let numbers: Vec<u64> =
+                of_kind(&heard, kind).iter().filter_map(|event| event["seq"].as_u64()).collect();
+            assert_eq!(numbers, [1, 2], "{kind} of {words}: {heard:#?}");
+        }
+    }
+    let heard = cable.events("--arp -c1 198.18.0.2");
+    let reply = of_kind(&heard, "reply")[0].as_object().unwrap();
+    assert!(reply.contains_key("sender_mac") && reply["sender_mac"].is_null(), "{reply:?}");
 }
 
 /// Nobody has the address, so all of them wait when the interrupt comes.

@@ -78,6 +78,6 @@ fn what_an_ipsec_policy_keeps_out_is_not_said_to_have_come_too_fast() {
     let ran = cable
         .ping("-c2 -i0.2 -W0.4 198.18.0.2")
         .fails_with(1)
-        .stderr_has("an IPsec policy, or a firewall rule?");
+        .stderr_has("the IPsec policy from 198.18.0.2/32 to 198.18.0.1/32 (dir in) blocks it");
     assert!(!ran.stderr.contains("faster than they could be read"), "{ran}");
 }

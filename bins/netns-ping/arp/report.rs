@@ -41,7 +41,6 @@ pub struct Report<'a> {
 struct ArpReply {
     mac: String,
     /// Only where it is another one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     sender_mac: Option<String>,
     rtt_us: Option<f64>,
     holders: Vec<MacHolder>,
@@ -66,8 +65,11 @@ struct ArpSummary {
     kernel_dropped: u64,
 }
 
+/// A probe, in JSON.
 #[derive(Serialize)]
-struct Nothing {}
+struct ArpProbe {
+    seq: u64,
+}
 
 impl<'a> Report<'a> {
     pub fn new(from: &'a str, holders: &'a MacHolders, request: &ArpRequest) -> Self {
@@ -100,12 +102,12 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    pub fn sent(&self, to: &Destination) -> Result<(), Failure> {
-        if self.json { self.event(EventKind::Sent, to, Nothing {}) } else { Ok(()) }
+    pub fn sent(&self, to: &Destination, seq: u64) -> Result<(), Failure> {
+        if self.json { self.event(EventKind::Sent, to, ArpProbe { seq }) } else { Ok(()) }
     }
 
-    pub fn lost(&self, to: &Destination) -> Result<(), Failure> {
-        if self.json { self.event(EventKind::Lost, to, Nothing {}) } else { Ok(()) }
+    pub fn lost(&self, to: &Destination, seq: u64) -> Result<(), Failure> {
+        if self.json { self.event(EventKind::Lost, to, ArpProbe { seq }) } else { Ok(()) }
     }
 
     /// `Unicast reply from 10.1.0.1 [02:42:0a:01:00:01]  0.652ms  web eth0 (veth12ab)`
@@ -184,7 +186,7 @@ impl<'a> Report<'a> {
     pub fn verdicts(&self, all: &[ArpTarget]) -> Result<(), Failure> {
         for ArpTarget { to, via, tally, .. } in all.iter().filter(|_| self.json) {
             let arp = if to.address.is_ipv4() { "ARP" } else { "neighbour solicitation" };
-            let verdict = match (tally.answered, tally.is_duplicate()) {
+            let verdict = match (tally.answered, self.is_duplicate(tally)) {
                 (0, _) => {
                     let text = format!("no answer: {} does not answer {arp} on {}", to.address, via.link);
                     Verdict::of(Cause::NeighbourSilent, text)

@@ -88,9 +88,9 @@ impl<'a> ArpTask<'a> {
                 Err(errno) => return Err(not_sent(to, via, errno)),
             }
             if tally.sent() {
-                self.report.lost(to)?;
+                self.report.lost(to, tally.sent - 1)?;
             }
-            self.report.sent(to)?;
+            self.report.sent(to, tally.sent)?;
         }
         self.last_sent = Instant::now();
         Ok(())
@@ -142,7 +142,7 @@ impl<'a> ArpTask<'a> {
 
     fn end(mut self) -> Result<Status, Failure> {
         for target in self.targets.iter().filter(|target| target.tally.is_outstanding) {
-            self.report.lost(&target.to)?;
+            self.report.lost(&target.to, target.tally.sent)?;
         }
         let dropped = self.sockets.iter_mut().map(|(_, socket)| socket.dropped()).sum();
         self.report.summary(&self.targets, dropped)?;

@@ -74,8 +74,8 @@ pub(super) fn watch(inspection: &Inspection<'_>, evidence: &mut Evidence, to: &D
     match &answer {
         Some(PortAnswer::Connected { .. } | PortAnswer::Datagram { .. }) => watched.is_answered = true,
         Some(PortAnswer::Reset) => evidence.refused += 1,
-        Some(PortAnswer::Error(error)) if error.by == Some(to.address) => {}
-        Some(PortAnswer::Error(_) | PortAnswer::Failed(_)) | None => {}
+        Some(PortAnswer::Error(error)) => watched.error = Some(*error),
+        Some(PortAnswer::Failed(_)) | None => {}
     }
     evidence.again = Some(watched);
     if transport == Transport::Tcp && taps.iter().any(|(place, _)| *place == TapPlace::Host) {

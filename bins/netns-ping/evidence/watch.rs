@@ -7,7 +7,7 @@ use common::diagnose::{HostSight, Passage, Seen, Watched};
 use common::failure::Failure;
 use common::namespace::{self, NamespaceKind};
 use common::netlink::{IpsecTables, Link, Socket};
-use common::packet::icmp::{EchoOptions, EchoSocket, TOKEN_BYTES};
+use common::packet::icmp::{EchoOptions, EchoSocket, InvalidReply, TOKEN_BYTES, TxEvent};
 use common::packet::{IpFamily, Tap, TapLayer, TappedEcho, TappedKind, random, wait_for};
 
 use super::inspection::Inspection;
@@ -124,8 +124,18 @@ impl Watch<'_> {
         loop {
             for probe in probes.iter_mut() {
                 let watched = &mut probe.watched;
-                let _ = probe.socket.receive(|received| watched.is_answered |= received.answer.is_ok());
-                probe.socket.events(|_| ());
+                let _ = probe.socket.receive(|received| match received.answer {
+                    Ok(_) => watched.is_answered = true,
+                    Err(InvalidReply::Checksum | InvalidReply::Unproven { .. }) => {
+                        watched.is_corrupted = true
+                    }
+                    Err(InvalidReply::Short | InvalidReply::NoReply) => {}
+                });
+                probe.socket.events(|event| {
+                    if let TxEvent::Error { error, sequence: Some(_), .. } = event {
+                        watched.error = Some(error);
+                    }
+                });
             }
             for placed in taps.iter_mut() {
                 let is_hosts = placed.is_hosts;

@@ -36,7 +36,6 @@ pub struct Report<'a> {
 #[derive(Serialize)]
 struct ReplyEvent {
     mac: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     sender_mac: Option<String>,
     rtt_us: f64,
     /// Whether the address is one of the container's own.

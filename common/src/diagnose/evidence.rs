@@ -115,6 +115,10 @@ pub struct Watched {
     pub not_sent: Option<Errno>,
     /// Whether it was answered as it should.
     pub is_answered: bool,
+    /// Whether an answer came to the socket that is none: with a wrong checksum, or without the data of the request.
+    pub is_corrupted: bool,
+    /// The last ICMP error of another host about it that came to the socket.
+    pub error: Option<IcmpError>,
     /// What was seen of it.
     pub seen: Vec<Seen>,
     /// Whether there were taps at all: it takes CAP_NET_RAW.

@@ -14,6 +14,12 @@ pub(super) fn answer(evidence: &Evidence) -> Option<Verdict> {
         return None;
     }
     let watched: Vec<&Watched> = [&evidence.again, &evidence.small].into_iter().flatten().collect();
+    // It was delivered, although the errors before were not sent: routers limit their rate (icmp_ratelimit).
+    if let Some(verdict) =
+        watched.iter().find_map(|one| super::hop::icmp_error(evidence, one.error.as_ref()?))
+    {
+        return Some(verdict);
+    }
     let lost = || watched.iter().filter(|watched| !watched.is_answered);
     let is_answer = |seen: &&Seen| seen.passage == Passage::AnswerIn;
     if let Some((seen, watched)) =

@@ -37,6 +37,8 @@ pub(super) fn icmp_error(evidence: &Evidence, error: &IcmpError) -> Option<Verdi
             hint!("netns-ping {} {}", evidence.target, by)
         }
         Cause::Mtu => size_option(evidence, error.info),
+        // Whose rule it is, and where packets go round in circles.
+        Cause::IcmpProhibited | Cause::IcmpTtl => evidence.trace(),
         _ => evidence.capture(),
     };
     Some(Verdict::of(cause, text).advising(advice))

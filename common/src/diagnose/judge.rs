@@ -117,7 +117,8 @@ impl Verdict {
 }
 
 fn corrupted(evidence: &Evidence) -> Option<Verdict> {
-    let count = evidence.corrupted;
+    let watched = [&evidence.again, &evidence.small].into_iter().flatten();
+    let count = evidence.corrupted + watched.map(|watched| u64::from(watched.is_corrupted)).sum::<u64>();
     let text = format!(
         "no valid answer: {count} came with a wrong checksum or without the random bytes of the request"
     );

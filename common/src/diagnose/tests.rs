@@ -353,3 +353,31 @@ fn a_queue_that_is_full_is_no_neighbour_that_has_gone() {
         assert_eq!(hint, "nsenter-rs -t nginx -n tc -s qdisc show dev eth0");
     }
 }
+
+#[test]
+fn an_error_that_came_to_the_socket_was_not_dropped_in_here() {
+    let mut evidence = silent(Some("10.1.0.1"));
+    asked(&mut evidence, &["02:00:00:00:00:09"]);
+    let error = IcmpError { errno: 113, kind: 11, code: 0, info: 0, by: Some(ip("10.1.0.1")) };
+    evidence.again = watched(&[seen(Passage::ErrorIn(error), 2, "eth0")]);
+    let (cause, text, hint) = said(&evidence);
+    assert_eq!(cause, "icmp-ttl");
+    assert!(text.ends_with("(this error came in on eth0, and was dropped in here)"), "{text}");
+    assert_eq!(hint, "netns-trace nginx 10.1.0.9");
+    evidence.again.as_mut().unwrap().error = Some(error);
+    let (cause, text, _) = said(&evidence);
+    assert_eq!(
+        (cause.as_str(), text.as_str()),
+        ("icmp-ttl", "no answer: 10.1.0.1 reports: time to live exceeded")
+    );
+}
+
+#[test]
+fn an_answer_that_came_to_the_socket_and_is_none_was_not_dropped_in_here() {
+    let mut evidence = silent(None);
+    asked(&mut evidence, &["02:00:00:00:00:09"]);
+    evidence.again = watched(&[seen(Passage::AnswerIn, 2, "eth0")]);
+    assert_eq!(said(&evidence).0, "answer-dropped-here");
+    evidence.again.as_mut().unwrap().is_corrupted = true;
+    assert_eq!(said(&evidence).0, "corrupted");
+}

@@ -1,6 +1,7 @@
 //! The parts that sentences and commands are made of.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use super::{Evidence, ProbeKind};
 use crate::hint;
@@ -34,6 +35,17 @@ impl Evidence {
     /// The link's name if it can stand in a command: the container chooses it.
     pub(super) fn pasted_link(&self) -> Option<Name> {
         self.link_name.parse().ok()
+    }
+
+    /// What follows such a probe from hop to hop.
+    pub(super) fn trace(&self) -> Option<Hint> {
+        match self.probe {
+            ProbeKind::Echo { .. } => hint!("netns-trace {} {}", self.target, self.to),
+            ProbeKind::Port(DestPort { transport, number }) => {
+                let to = format!("{transport}:{}", SocketAddr::new(self.to, number));
+                hint!("netns-trace {} {}", self.target, to)
+            }
+        }
     }
 
     /// What shows the packets of such a probe on the link.
