@@ -351,7 +351,9 @@ fn a_killed_add_is_undone_by_a_check_too() {
     let before = everything(&lab, &[&web]);
     plug(&lab, &web, "10.1.0.2/24").ok();
     lab.shell("sed -i 's/\"is_whole\":true/\"is_whole\":false/' /run/netns-toolbox/nics/*.json").run().ok();
-    add_nic(&lab, &["--check"]).fails_with(1).stdout_has("incomplete: add-nic was killed; removed ");
+    add_nic(&lab, &["--check"])
+        .fails_with(1)
+        .stdout_has("incomplete: add-nic was killed or failed; removed ");
     assert_eq!(everything(&lab, &[&web]), before);
     add_nic(&lab, &["--check"]).ok();
 }
@@ -567,4 +569,18 @@ fn the_number_of_a_process_that_is_another_one_by_now_names_what_is_listed() {
     let ran = lab.command("unshare").args(["--pid", "--fork", "--mount", "sh", "-ec", &script]).run().ok();
     ran.stdout_has("10.5.0.2/24 removed\n").stdout_has("[]\n");
     assert_eq!(everything(&lab, &[]), before);
+}
+
+#[test]
+fn a_bridge_that_was_renamed_is_not_said_to_be_another_interface() {
+    let site = need!(Site::new());
+    site.dockers_rules("nft");
+    site.lab.shell(BRIDGE).run().ok();
+    plug(&site.lab, &site.web, "10.1.0.2/24 --bridge br1 --forward").ok();
+    site.lab.shell("ip link set br1 name br9").run().ok();
+    let said = add_nic(&site.lab, &["--check"]).fails_with(1);
+    said.stdout_has("its firewall rules are void: br1 was renamed or deleted");
+    site.remove();
+    let left = site.lab.shell("iptables-nft -S; nft list tables").run().ok().stdout;
+    assert!(!left.contains("netns-toolbox"), "{left}");
 }

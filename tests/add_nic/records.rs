@@ -96,3 +96,24 @@ fn what_a_damaged_record_was_about_is_found_by_the_commands_of_its_hint() {
         .ok();
     assert_eq!(everything(&site.lab, &[&site.web]), before);
 }
+
+#[test]
+fn a_record_that_cannot_be_read_is_an_error_and_nothing_is_changed() {
+    let lab = need!(lab());
+    need!(support::skip::program("setpriv", "util-linux"));
+    let web = lab.container("web", Options::only(&["net"]));
+    let before = everything(&lab, &[&web]);
+    plug(&lab, &web, "10.1.0.2/24").ok();
+    let added = everything(&lab, &[&web]);
+    lab.shell("chmod 000 /run/netns-toolbox/nics/*.json").run().ok();
+    let pid = web.pid.to_string();
+    for words in [vec!["--list"], vec!["--check"], vec!["--rm", &pid], vec![&pid, "10.2.0.2/24"]] {
+        let mut call = lab.command("setpriv");
+        call.args(["--bounding-set=-dac_override,-dac_read_search", support::tools::tool("add-nic")]);
+        let refused = call.args(&words).run().fails_with(2).stdout_is("");
+        refused.stderr_has(".json: read: Permission denied").stderr_has("hint: sudo add-nic ");
+        assert_eq!(everything(&lab, &[&web]), added, "{words:?}");
+    }
+    add_nic(&lab, &["--rm", &pid]).ok();
+    assert_eq!(everything(&lab, &[&web]), before);
+}

@@ -88,7 +88,7 @@ impl SweptNic {
         }
         let became = match self.record.is_whole {
             true => "no longer exists",
-            false => "incomplete: add-nic was killed",
+            false => "incomplete: add-nic was killed or failed",
         };
         match self.undone.as_ref().map(Undone::words) {
             Ok(Some(words)) => format!("{became}; removed what was left of it: {words}"),

@@ -44,7 +44,7 @@ pub fn is_there(record: &NicRecord, host: &NetnsState, inside: &NetnsState, peer
 /// A line for each difference.
 pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
     if !record.is_whole {
-        return vec!["incomplete: add-nic was killed".to_owned()];
+        return vec!["incomplete: add-nic was killed or failed".to_owned()];
     }
     if !is_there(record, &snapshot.host, &snapshot.inside, &snapshot.peer) {
         return vec!["no longer exists".to_owned()];

@@ -30,7 +30,13 @@ pub(super) fn differ(rules: &NicRules, filters: &FilterState, host: &NetnsState)
     let stale = chains
         .iter()
         .find_map(|chain| rules.indexed_links(chain).into_iter().find(|name| is_stale(chain, name)));
-    stale.map(|name| format!("its firewall rules are void: {name} was deleted, and is another interface now"))
+    stale.map(|name| {
+        let what = match host.link(name.as_str()) {
+            Some(_) => "was deleted, and is another interface now",
+            None => "was renamed or deleted",
+        };
+        format!("its firewall rules are void: {name} {what}")
+    })
 }
 
 /// An IPv6 route is deleted when the link is set down. An IPv4 route stays, unless somebody deletes it.

@@ -97,13 +97,14 @@ fn remove_chosen(
     Ok(())
 }
 
-/// Removes one NIC; `others` are all other NICs of ours.
+/// Removes one NIC, or changes nothing if that could be done only in part; `others` are all other NICs of ours.
 pub fn take_out(
     record: &mut NicRecord,
     others: &mut [NicRecord],
     journal: &LockedJournal<'_>,
     executor: &mut Executor,
 ) -> Result<Undone, Failure> {
+    apply::refuse_impossible(record, &others.iter().collect::<Vec<_>>(), executor)?;
     apply::hand_over_routes(record, others, journal)?;
     // If we are killed from now on, the next call completes the removal.
     record.is_whole = false;

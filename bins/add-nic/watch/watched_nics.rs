@@ -393,13 +393,23 @@ impl WatchSession<'_> {
         let mut records = clean_up(&journal, &mut Sockets::open(None, None)?, |record, is_alive| {
             !is_alive || is_over(record)
         })?;
-        while let Some(at) = records.iter().rposition(&is_unwanted) {
+        // One that cannot be removed now keeps no other.
+        let mut refused: Vec<(String, Failure)> = Vec::new();
+        let is_next = |record: &NicRecord, refused: &[(String, Failure)]| {
+            is_unwanted(record) && refused.iter().all(|(id, _)| *id != record.id)
+        };
+        while let Some(at) = records.iter().rposition(|record| is_next(record, &refused)) {
             let mut record = records.remove(at);
             let mut executor = Executor::new(Sockets::for_record(&record)?);
-            take_out(&mut record, &mut records, &journal, &mut executor)?;
-            self.show(&record, Outcome::Removed, began)?;
+            match take_out(&mut record, &mut records, &journal, &mut executor) {
+                Ok(_) => self.show(&record, Outcome::Removed, began)?,
+                Err(failure) => {
+                    refused.push((record.id.clone(), failure));
+                    records.insert(at, record);
+                }
+            }
         }
-        Ok(())
+        refused.into_iter().next().map_or(Ok(()), |(_, failure)| Err(failure))
     }
 
     fn show(&self, record: &NicRecord, outcome: Outcome, began: Instant) -> Result<(), Failure> {

@@ -93,7 +93,7 @@ round() {
     until grep -q 'SigBlk:.*0004003$' /proc/$next/status; do :; done
     kill -TERM $next; wait $next || echo "$1 $2: ended with $?"
     # That it removed what the killed one had left is no error.
-    said=$(grep -v 'add-nic was killed; removed what was left' /run/err) || true
+    said=$(grep -v 'add-nic was killed or failed; removed what was left' /run/err) || true
     [ -z "$said" ] || echo "$1 $2: $said"
     [ "$(ls /run/netns-toolbox/nics | wc -l)" = 1 ] || echo "$1 $2: $(ls /run/netns-toolbox/nics)"
     $tool --rm web >/run/out 2>&1

@@ -254,3 +254,33 @@ fn with_dry_run_the_file_is_read_and_what_is_not_there_is_shown() {
     assert!(!shown.stdout.contains("web-eth0"), "{shown}");
     assert_eq!(everything(&lab, &[&web, &db]), before);
 }
+
+#[test]
+fn an_interface_that_cannot_be_given_back_stays_as_it_is_and_keeps_no_other_entry() {
+    let lab = need!(lab());
+    let [web, db] = ["web", "db"].map(|name| container(&lab, name));
+    lab.shell(
+        "ip link add phq type veth peer name phr; ip link set phr up; ip link set phq up
+         ip address add 10.64.0.9/24 dev phq",
+    )
+    .run()
+    .ok();
+    let before = everything(&lab, &[&web, &db]);
+    let entry = |pid: i32, more: &str| format!("[[nic]]\ncontainer = '{pid}'\naddresses = {more}\n");
+    let file = entry(db.pid, "'10.1.0.2/24'") + &entry(web.pid, "'10.64.0.2/24'\nphys = 'phq'");
+    std::fs::write(lab.path("/run/nics.toml"), file).unwrap();
+    let once = || add_nic(&lab, &["--watch", "/run/nics.toml", "--once"]);
+    once().ok();
+    lab.shell("ip link add phq type bridge").run().ok();
+    let inside = || web.ip("address show dev eth0").stdout;
+    let as_added = inside();
+    std::fs::write(lab.path("/run/nics.toml"), "").unwrap();
+    let refused = once().fails_with(1);
+    refused.stderr_has("phq: the host has another interface of this name").stdout_has("10.1.0.2/24 removed");
+    // Nothing of it was undone.
+    assert_eq!(inside(), as_added);
+    add_nic(&lab, &["--check"]).ok();
+    lab.shell("ip link del phq").run().ok();
+    once().ok().stdout_has("10.64.0.2/24 removed");
+    assert_eq!(everything(&lab, &[&web, &db]), before);
+}
