@@ -19,7 +19,14 @@ impl Walker<'_> {
     /// The packet comes to a hook of IP. Whether NAT has given it another destination there.
     pub fn hook(&mut self, netns: u64, hook: ChainHook, from: Option<&str>, out: Option<&str>) -> bool {
         let mut packet = self.packet.filtered(from, out);
-        packet.is_local = hook == ChainHook::Input;
+        // What is translated in the first of these is so because its destination is an address of the namespace itself.
+        packet.is_local = match hook {
+            ChainHook::Input => true,
+            ChainHook::Prerouting | ChainHook::Output => {
+                self.own_address(netns, self.packet.destination).is_some()
+            }
+            ChainHook::Forward | ChainHook::Postrouting => false,
+        };
         let place = self.place(netns, None, Some(word(hook)));
         let run = self.filtered(place.clone(), HookFamily::Ip, hook, &packet);
         let Some((translation, may_translate, mark)) = run else { return false };
@@ -107,7 +114,7 @@ impl Walker<'_> {
         Some((run.translation, run.may_translate, run.mark))
     }
 
-    fn dropped_by(&self, netns: u64, hook: ChainHook, by: &DropPlace, is_doubt: bool) -> StopReason {
+    pub fn dropped_by(&self, netns: u64, hook: ChainHook, by: &DropPlace, is_doubt: bool) -> StopReason {
         let (cause, verdict) = match (by.rule.is_some(), by.reset) {
             (false, _) => (Cause::FilterPolicy, TraceVerdict::Lost),
             (true, None) => (Cause::FilterDrop, TraceVerdict::Lost),
@@ -235,6 +242,7 @@ mod tests {
             handle: Some(7),
             is_specific: false,
             reset: None,
+            others: 0,
         }
     }
 

@@ -123,7 +123,7 @@ impl Walker<'_> {
         self.no_route(place.netns, Some(place), errno);
     }
 
-    fn own_address(&self, netns: u64, address: IpAddr) -> Option<LinkPlace> {
+    pub fn own_address(&self, netns: u64, address: IpAddr) -> Option<LinkPlace> {
         let links = &self.state.map.netns(netns)?.links;
         let link = links.iter().find(|link| has_address(link, address))?;
         Some(LinkPlace { netns, index: link.link.index })

@@ -11,6 +11,26 @@ const DEEPEST: usize = 16;
 /// Chains can have more ways through them than anybody waits for.
 const MOST_RULES: usize = 100_000;
 
+/// Targets of iptables' extensions that are no chains, and that are not followed: iptables-extensions(8), xtables-addons(8).
+const EXTENSIONS: [&str; 16] = [
+    "SYNPROXY",
+    "CLUSTERIP",
+    "SNPT",
+    "DNPT",
+    "HMARK",
+    "TARPIT",
+    "DELUDE",
+    "CHAOS",
+    "RAWDNAT",
+    "RAWSNAT",
+    "STEAL",
+    "ECHO",
+    "MIRROR",
+    "SAME",
+    "DNETMAP",
+    "FULLCONENAT",
+];
+
 /// Everything that may become of a packet in a chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Outcomes {
@@ -27,6 +47,7 @@ pub(super) struct RuleDrop {
     position: Option<(String, usize)>,
     is_specific: bool,
     reset: Option<bool>,
+    others: usize,
 }
 
 /// A way through the chains of a namespace.
@@ -66,6 +87,7 @@ impl<'a> ChainFollower<'a> {
                 position: Some((chain.name.clone(), at + 1)),
                 is_specific: read.is_specific,
                 reset,
+                others: 0,
             };
             match &read.target {
                 RuleTarget::Continue => goes_on = true,
@@ -95,7 +117,9 @@ impl<'a> ChainFollower<'a> {
                     let called = called(self.chains, chain, name);
                     let mut inner = match called {
                         Some(called) => self.at_depth(called, packet, depth - 1),
-                        None => Outcomes::anything(Some(drop(None))),
+                        None if EXTENSIONS.contains(&name.as_str()) => Outcomes::anything(Some(drop(None))),
+                        // A chain without rules is not among those that were read.
+                        None => Outcomes { returned: true, ..Outcomes::default() },
                     };
                     if matches!(read.target, RuleTarget::Jump(_)) {
                         goes_on |= std::mem::take(&mut inner.returned);
@@ -132,6 +156,7 @@ impl RuleDrop {
             handle,
             is_specific: self.is_specific,
             reset: self.reset,
+            others: self.others,
         }
     }
 }
@@ -158,7 +183,7 @@ impl Outcomes {
         if std::mem::take(&mut self.returned) {
             match policy {
                 Some("drop") if self.dropped.is_none() => self.dropped = Some(RuleDrop::default()),
-                Some("drop") => {}
+                Some("drop") => self.drops(RuleDrop::default()),
                 _ => self.accepted = true,
             }
         }
@@ -166,7 +191,11 @@ impl Outcomes {
 
     fn drops(&mut self, by: RuleDrop) {
         match &mut self.dropped {
-            Some(known) => known.is_specific |= by.is_specific,
+            Some(known) => {
+                known.is_specific |= by.is_specific;
+                known.others +=
+                    usize::from((&known.position, &known.rule) != (&by.position, &by.rule)) + by.others;
+            }
             none => *none = Some(by),
         }
     }

@@ -21,4 +21,6 @@ pub struct DropPlace {
     pub is_specific: bool,
     /// Of a rule that tells the sender: whether by a TCP reset.
     pub reset: Option<bool>,
+    /// How many other rules of its chain, and of those that are called there, may have dropped the packet in its place.
+    pub others: usize,
 }
