@@ -23,12 +23,19 @@ _netns__trace() {
 
     case "${cmd}" in
         netns__trace)
-            opts="-4 -6 -v -h -V --explain --evidence --from --size --json --engine-timeout --verbose --help --version"
+            opts="-4 -6 -v -h -V --explain --mtu --reverse --drops --for --evidence --from --size --json --engine-timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --for)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --evidence)
                     COMPREPLY=($(compgen -W "bpf perf state" -- "${cur}"))
                     return 0
@@ -75,7 +82,7 @@ _netns_trace_now() {
         word=${words[i]}
         if [[ -n $kind ]]; then kind=; continue; fi
         case $word in
-            --evidence | --from | --size | --engine-timeout) kind=clap ;;
+            --for | --evidence | --from | --size | --engine-timeout) kind=clap ;;
             -*) ;;
             *)
                 if [[ ${places[0]} = program ]]; then
@@ -93,7 +100,7 @@ _netns_trace_now() {
     done
     if [[ -z $kind && $cur == --*=* ]]; then
         case ${cur%%=*} in
-            --evidence | --from | --size | --engine-timeout) kind=clap ;;
+            --for | --evidence | --from | --size | --engine-timeout) kind=clap ;;
         esac
         cur=${cur#*=}
     elif [[ -z $kind && $cur != -* ]]; then

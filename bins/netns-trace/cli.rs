@@ -1,18 +1,21 @@
 //! The command line of netns-trace. Uses only clap, std and `common`, so that manuals are made from it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
-use common::cli::{FindOptions, ONE_DEST, TARGETS};
+use common::cli::{FindOptions, ONE_DEST, TARGETS, duration};
 
 /// Show where a packet from a container dies, why, and the command that fixes it
 #[derive(Debug, Parser)]
 #[command(name = "netns-trace", version, max_term_width = 80, disable_help_flag = true)]
-#[command(override_usage = "netns-trace [OPTIONS] TARGET DEST")]
+#[command(
+    override_usage = "netns-trace [OPTIONS] TARGET DEST\n       netns-trace --reverse [OPTIONS] TARGET PORT\n       netns-trace --drops [OPTIONS] [TARGET...]"
+)]
 #[command(after_help = format!("{ONE_DEST}\n\n{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// The container, and where its packet goes
-    #[arg(value_names = ["TARGET", "DEST"], hide = true, num_args = 2, required = true, value_hint = ValueHint::Other)]
+    #[arg(value_name = "TARGET", hide = true, value_hint = ValueHint::Other)]
     pub words: Vec<String>,
 
     /// Send nothing: follow the packet through what is set up
@@ -21,6 +24,40 @@ pub struct Cli {
     /// back. The packet passes, or is stopped, as far as these say: what a switch, another host or a program does is not known.
     #[arg(long, conflicts_with = "evidence")]
     pub explain: bool,
+
+    /// Find the largest packet that passes, both ways
+    ///
+    /// Pings that no router may split are sent from inside, and from inside DEST where that is a container of this host. The hop that
+    /// is too small is named, and whether it says so: if nobody does, it is a path MTU black hole, and connections hang. DEST has no
+    /// port. The status is 1 for a black hole, and where nothing passes.
+    #[arg(long, conflicts_with_all = ["explain", "size", "drops"])]
+    pub mtu: bool,
+
+    /// From outside in: follow a packet to a published port
+    ///
+    /// Nothing is sent. PORT is a port of this host: 8080, udp:53, or with the address that clients use tcp:192.0.2.1:8080. A packet
+    /// of a client (--from, else the router of the default route) is followed from the interface by which it comes in to the socket
+    /// in the container, and its answer back. It is said by what the port is published: by DNAT, or by docker-proxy, which connects to
+    /// the container itself, so that a connection to it proves nothing about the container.
+    #[arg(long, conflicts_with_all = ["explain", "size", "drops", "mtu", "evidence"])]
+    pub reverse: bool,
+
+    /// Show live which packets the kernel drops, and why
+    ///
+    /// Of all containers, or of these: what comes from one, goes to one, or is dropped in one. A line has the time, whose packet it
+    /// is, where it goes, where it was dropped and why, and how many of its kind there were since the line before; a group that
+    /// goes on has a line every ten seconds. What working networks drop all the time is left out and counted: copies of a flood, the
+    /// end of a connection, multicast that nobody wants. A rule is named where only that one can have dropped the packet; else the
+    /// hook alone. SIGINT ends it with a summary, which has the commands that help.
+    #[arg(long, conflicts_with_all = ["explain", "from", "size", "v4", "v6"])]
+    pub drops: bool,
+
+    /// With --drops: end after this time
+    ///
+    /// 30s, 10m. Without it, it goes on until SIGINT or SIGTERM.
+    #[arg(long = "for", value_name = "TIME", value_hint = ValueHint::Other, value_parser = duration)]
+    #[arg(requires = "drops", hide_short_help = true)]
+    pub length: Option<Duration>,
 
     /// Watch the packet by this alone: bpf, perf or state
     ///
@@ -33,7 +70,8 @@ pub struct Cli {
 
     /// The address that the packet comes from
     ///
-    /// One of the container's own. Without it the kernel chooses, as it does for the container's programs.
+    /// One of the container's own. Without it the kernel chooses, as it does for the container's programs. With --reverse: the address
+    /// of a client.
     #[arg(long, value_name = "ADDR", value_hint = ValueHint::Other)]
     pub from: Option<IpAddr>,
 
@@ -51,7 +89,7 @@ pub struct Cli {
     #[arg(short = '6')]
     pub v6: bool,
 
-    /// Print JSON: one object, on one line
+    /// Print JSON: one object a line
     #[arg(long)]
     pub json: bool,
 
@@ -72,6 +110,6 @@ pub enum EvidenceChoice {
 
 const EXAMPLES: &str = "\
 Examples:
-  netns-trace web 8.8.8.8                  where a packet dies, and what helps
-  netns-trace web tcp:db:5432              the same, of a connection to a port
-  netns-trace --explain web docker:db      what is in the way; sends nothing";
+  netns-trace web tcp:db:5432              where a packet dies, and what helps
+  netns-trace --explain web docker:db      what is in the way; sends nothing
+  netns-trace --drops web                  what is dropped of its packets, live";

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
-use request::TraceRequest;
+use request::Request;
 use tool::TOOL;
 
 fn main() -> ExitCode {
@@ -28,6 +28,11 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Status, Failure> {
     let cli: Cli = parse()?;
-    let request = TraceRequest::of(&cli)?;
-    if request.explain { jobs::explain(&request) } else { jobs::trace(&request) }
+    match Request::of(&cli)? {
+        Request::Trace(request) if request.explain => jobs::explain(&request),
+        Request::Trace(request) if request.mtu => jobs::mtu(&request),
+        Request::Trace(request) => jobs::trace(&request),
+        Request::Reverse(request) => jobs::reverse(&request),
+        Request::Drops(request) => jobs::drops(&request),
+    }
 }

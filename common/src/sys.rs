@@ -36,7 +36,7 @@ pub use namespaces::{
 };
 pub use options::{SocketOption, netns_cookie, option, peer_pidfd, set_option};
 pub use signals::{default_action, default_action_of, exit_on, raise, unblock};
-pub use tracing::{BpfRunTime, BpfTracepoint, bpf_ring, count_bpf_run_time, perf_tracepoint};
+pub use tracing::{BpfCounters, BpfRunTime, BpfTracepoint, bpf_ring, count_bpf_run_time, perf_tracepoint};
 
 /// Sends `signal` to the process behind a pidfd; 0 only asks whether it is there (ESRCH when not).
 ///
@@ -46,6 +46,22 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: c_int) -> Result<()> {
     // SAFETY: a null siginfo is allowed and means "as kill(2) would"; nothing else is a pointer.
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
     Errno::result(sent).map(drop)
+}
+
+/// The time of day where the machine is, of so many seconds since 1970: hours, minutes, seconds.
+///
+/// [localtime_r(3)](https://man7.org/linux/man-pages/man3/localtime_r.3p.html); UTC where that cannot tell.
+pub fn local_time_of_day(seconds: i64) -> [u8; 3] {
+    let utc = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60].map(|part| part.unsigned_abs() as u8);
+    let mut local = std::mem::MaybeUninit::<libc::tm>::uninit();
+    // SAFETY: both pointers lead to memory of the right type that outlives the call, and the second one may be uninitialised.
+    let told = unsafe { libc::localtime_r(&seconds, local.as_mut_ptr()) };
+    if told.is_null() {
+        return utc;
+    }
+    // SAFETY: a result that is not null says that all of it was written.
+    let local = unsafe { local.assume_init() };
+    [local.tm_hour, local.tm_min, local.tm_sec].map(|part| u8::try_from(part).unwrap_or(0))
 }
 
 /// Reads from a socket, with the descriptors that came along; those are close-on-exec.

@@ -19,8 +19,7 @@ fn what_means_many_addresses_is_refused() {
 #[test]
 fn a_word_that_is_missing_is_named() {
     let ran = Command::new(tools::tool("netns-trace")).arg("netns:a").run().fails_with(2);
-    ran.stderr_has("2 values required for '<TARGET> <DEST>...' but 1 was provided")
-        .stderr_has("TARGET DEST\n");
+    ran.stderr_has("a trace needs a TARGET and a DEST: where a packet comes from, and where it goes");
 }
 
 /// Each with what is said, in one line, and the exit status.

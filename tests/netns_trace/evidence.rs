@@ -11,7 +11,7 @@ use crate::inside_lab::{InsideLab, observers};
 const GET_FD_BY_ID: u32 = 13;
 
 /// A script that counts those of the programs in `$programs`, their IDs, that the kernel still has.
-fn counts_programs() -> String {
+pub fn counts_programs() -> String {
     let call = format!("syscall({}, {GET_FD_BY_ID}, $id = pack('LLL', $_, 0, 0), 12)", nix::libc::SYS_bpf);
     format!("perl -e 'print scalar(grep {{ {} >= 0 }} @ARGV), \"\\n\"' $programs", call.replace('\'', "\""))
 }

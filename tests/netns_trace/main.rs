@@ -5,6 +5,8 @@
 #![cfg(test)]
 
 mod bad_input;
+mod docker;
+mod drops;
 mod evidence;
 mod evidence_level;
 mod explain;
@@ -12,7 +14,9 @@ mod fault_walk;
 mod faults;
 mod inside_lab;
 mod manual;
+mod mtu;
 mod pairs;
+mod reverse;
 mod rows;
 mod score;
 mod working;

@@ -2,6 +2,7 @@
 //! the same tracepoints through perf, and by the trace of netfilter in every namespace on the way. Each goes with this process.
 
 mod bpf;
+mod drops;
 mod error;
 mod filters;
 mod functions;
@@ -16,6 +17,7 @@ use common::namespace::Namespace;
 use common::netns::Home;
 
 use self::bpf::BpfEvidence;
+pub use self::drops::DropWatch;
 use self::filters::FilterTrace;
 use self::perf::PerfEvidence;
 pub use self::rule_words::{RuleWords, rule_words};

@@ -129,6 +129,7 @@ impl Networks {
             protocol,
             packet_bytes: 97,
             dont_fragment: false,
+            ignores_known_mtu: false,
         };
         let way = ["a", "host", "b", "c", "d", "e"].map(|name| (name.to_owned(), self.of(name)));
         follow(&probe, self.of(from), &way, &self.home, only).unwrap()

@@ -75,6 +75,7 @@ pub fn resolve(
         protocol,
         packet_bytes: request.size.unwrap_or(usual),
         dont_fragment: request.size.is_some(),
+        ignores_known_mtu: false,
     };
     Ok(ResolvedTrace { from, dest: to.netns, probe })
 }

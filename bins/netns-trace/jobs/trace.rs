@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use super::resolve::resolve;
 use crate::evidence::rule_words;
 use crate::follow::{FollowedProbe, follow};
+use crate::model::{EvidenceLevel, TraceProbe, TraceReport};
 use crate::probe::ProbeAnswer;
 use crate::report::print;
 use crate::request::TraceRequest;
@@ -25,8 +26,37 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
     let state = HostState::read(&find)?;
     let home = Home::current()?;
     let resolved = resolve(request, &find, &state)?;
-    let walk = walk(&state, resolved.from, resolved.dest, &resolved.probe)?;
-    let mut inodes = vec![resolved.from, home.identity().inode];
+    let traced = trace_probe(&state, &home, resolved.from, resolved.dest, &resolved.probe, request.evidence)?;
+    print(&traced.report, request.json)?;
+    Ok(traced.report.verdict.status())
+}
+
+/// What came of one probe.
+#[derive(Debug)]
+pub struct TracedProbe {
+    /// What is said of it.
+    pub report: TraceReport,
+    /// What was seen of it.
+    pub followed: FollowedProbe,
+    /// The namespace that has the destination's address.
+    pub delivered_to: Option<u64>,
+}
+
+/// Walks, sends, and joins both.
+///
+/// # Errors
+/// When nothing can be sent.
+pub fn trace_probe(
+    state: &HostState,
+    home: &Home,
+    origin: u64,
+    dest: Option<u64>,
+    probe: &TraceProbe,
+    only: Option<EvidenceLevel>,
+) -> Result<TracedProbe, Failure> {
+    let walk = walk(state, origin, dest, probe)?;
+    let delivered_to = walk.delivered_to;
+    let mut inodes = vec![origin, home.identity().inode];
     for hop in &walk.hops {
         if !inodes.contains(&hop.place.netns) {
             inodes.push(hop.place.netns);
@@ -35,8 +65,8 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
     // One that has ended is on nobody's way.
     let visited: Vec<_> = inodes.into_iter().filter_map(|inode| state.netns(inode).ok()).collect();
     let way: Vec<_> = visited.iter().map(|netns| (netns.name.clone(), &netns.namespace)).collect();
-    let from = state.netns(resolved.from)?;
-    let followed = || follow(&resolved.probe, &from.namespace, &way, &home, request.evidence);
+    let from = state.netns(origin)?;
+    let followed = || follow(probe, &from.namespace, &way, home, only);
     let mut followed = match followed()? {
         first if walk.obstacles.is_empty() && is_of_a_neighbour(&first) => followed()?,
         first => first,
@@ -44,7 +74,7 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
     place_by_names(&mut followed.events, &walk.hops);
     let rule = deciding_drop(&followed.events).and_then(|(inode, decision)| {
         let netns = state.netns(inode).ok()?;
-        let words = rule_words(decision, &netns.namespace, &home)?;
+        let words = rule_words(decision, &netns.namespace, home)?;
         let undo = state.inside(inode, words.undo.clone());
         Some((words, undo))
     });
@@ -56,8 +86,7 @@ pub fn trace(request: &TraceRequest) -> Result<Status, Failure> {
         },
     };
     let report = judged(walk, &followed, rule, &places);
-    print(&report, request.json)?;
-    Ok(report.verdict.status())
+    Ok(TracedProbe { report, followed, delivered_to })
 }
 
 /// Whether a neighbour was not found. Who asked for it a moment ago has given up only now; where nothing is in the way any more,

@@ -19,6 +19,8 @@ pub struct TraceProbe {
     pub packet_bytes: u16,
     /// Whether no router may split it.
     pub dont_fragment: bool,
+    /// Whether it is sent whatever is known of the MTU on the way.
+    pub ignores_known_mtu: bool,
 }
 
 /// What a probe is.

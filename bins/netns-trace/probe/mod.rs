@@ -68,7 +68,8 @@ impl ReadyProbe {
         let token: [u8; TOKEN_BYTES] = random().map_err(ProbeError::Port)?;
         let numbers: [u8; 4] = random().map_err(ProbeError::Port)?;
         let payload = payload(probe, token);
-        let path_mtu = probe.dont_fragment.then_some(PathMtu::Do);
+        let path_mtu =
+            probe.dont_fragment.then_some(if probe.ignores_known_mtu { PathMtu::Probe } else { PathMtu::Do });
         let source = probe.is_bound.then_some((probe.source, scope));
         let [a, b, c, d] = numbers;
         let (socket, content) = match probe.protocol {

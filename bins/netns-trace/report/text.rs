@@ -13,9 +13,17 @@ const NARROWEST: usize = 30;
 
 /// All lines of it.
 pub fn text(report: &TraceReport, columns: Option<usize>) -> String {
+    published(report, None, columns)
+}
+
+/// The same of a packet to a port that is published, and by what it is.
+pub fn published(report: &TraceReport, by: Option<&str>, columns: Option<usize>) -> String {
     let columns = columns.unwrap_or(usize::MAX).max(NARROWEST);
     let mut out = String::new();
     way(&mut out, report, columns);
+    if let Some(by) = by {
+        labelled(&mut out, "by", by, columns);
+    }
     let label = if report.cause.is_some() { "cause" } else { report.verdict.word() };
     labelled(&mut out, label, &one_line(&report.text), columns);
     for fix in &report.fix {
@@ -69,7 +77,7 @@ fn names<'a>(hops: impl Iterator<Item = &'a TraceHop>) -> Vec<String> {
 }
 
 /// `host, forward hook`
-fn stop(place: &HopPlace) -> String {
+pub(super) fn stop(place: &HopPlace) -> String {
     let mut text = one_line(&place.container).into_owned();
     if let Some(ifname) = &place.ifname {
         text += &format!(" {}", one_line(ifname));

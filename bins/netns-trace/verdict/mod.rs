@@ -1,9 +1,11 @@
 //! Joins what the walk knows, what was seen of the probe, and whether the answer came. Pure.
 
+mod drops;
 mod join;
 mod placed;
 mod seen;
 
+pub use drops::is_normal;
 pub use placed::place_by_names;
 pub use seen::{SeenPlaces, deciding_drop, judged};
 

@@ -78,6 +78,9 @@ impl Walker<'_> {
 
     /// The sender knows of a smaller MTU on the way, by its route or because a router said so.
     fn fits_path(&mut self, out: LinkPlace, route: &RouteLookup) {
+        if self.probe.ignores_known_mtu && !self.packet.is_answer {
+            return;
+        }
         let bytes = u32::from(self.packet.bytes);
         let Some(mtu) = route.mtu_bytes.filter(|mtu| bytes > *mtu && self.packet.dont_fragment) else {
             return;

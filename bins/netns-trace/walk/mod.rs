@@ -1,11 +1,14 @@
 //! Follows the packet through what is set up, there and back: the hops, and at each what stops it.
 
+mod at_drop;
 mod bridge;
 mod deliver;
+mod drop_rule;
 mod fib;
 mod filter;
 mod frame;
 mod input;
+mod inward;
 mod leave;
 mod neighbour;
 mod output;
@@ -15,7 +18,9 @@ mod segment;
 mod silent;
 mod walker;
 
+pub use at_drop::{drop_cause, drop_end, hook_of, is_for_station};
 use common::failure::Failure;
+pub use inward::walk_in;
 
 use crate::model::{ProbeProtocol, TraceProbe, TraceWalk};
 use crate::state::HostState;
@@ -55,7 +60,13 @@ pub fn walk(
 impl Walker<'_> {
     /// Takes the packet from the namespace that sends it to where it is delivered.
     fn journey(&mut self, from: u64) -> Option<u64> {
-        let mut step = self.send(from);
+        let step = self.send(from);
+        self.follow_from(step)
+    }
+
+    /// The same from any step on.
+    pub fn follow_from(&mut self, step: PacketStep) -> Option<u64> {
+        let mut step = step;
         for _ in 0..MOST_STEPS {
             match step {
                 PacketStep::Arrived(place) => step = self.receive(place),
@@ -63,7 +74,7 @@ impl Walker<'_> {
                 PacketStep::Left(place) => {
                     if !self.packet.is_answer {
                         self.walk.leaves_by = Some(self.link_name(place));
-                    } else {
+                    } else if !self.is_inward {
                         self.doubt(format!("the answer leaves this host by {}", self.at(place)));
                     }
                     return None;

@@ -116,6 +116,7 @@ mod tests {
             protocol: ProbeProtocol::Tcp(80),
             packet_bytes: 60,
             dont_fragment: false,
+            ignores_known_mtu: false,
         })
     }
 

@@ -28,6 +28,8 @@ pub struct Walker<'a> {
     pub remembered: Option<TraceObstacle>,
     /// Those that forwarded the probe, in their order.
     pub passed: Vec<PassedRouter>,
+    /// Whether the probe comes from outside, so that its answer is to leave this host.
+    pub is_inward: bool,
 }
 
 /// A namespace that forwarded the probe.
@@ -98,6 +100,7 @@ impl<'a> Walker<'a> {
             walk: TraceWalk { probe: Some(probe.protocol), ..TraceWalk::default() },
             remembered: None,
             passed: Vec::new(),
+            is_inward: false,
         }
     }
 

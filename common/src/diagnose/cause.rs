@@ -123,6 +123,8 @@ causes! {
         EchoIgnored "echo-ignored" "DEST is set to ignore pings.",
         Dropped "dropped" "The kernel dropped it, and says why; nothing that is set up explains it.",
         Vanished "vanished" "It was seen at one hop and not at the next, and nothing that is set up explains it.",
+        NotPublished "not-published" "With --reverse: no rule and no proxy of Docker's leads from that port of the host to the container.",
+        DnatGone "dnat-gone" "With --reverse: the port leads to an address that no container of this host has.",
         ReceiveBufferFull "receive-buffer-full" "UDP reaches the socket, whose receive buffer is full: the program does not read.",
     }
 }

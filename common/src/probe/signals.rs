@@ -37,6 +37,11 @@ impl ProbeSignals {
         Ok(ProbeSignals { before, waiting })
     }
 
+    /// Whether one has come that asks to end.
+    pub fn is_end(&self) -> bool {
+        std::iter::from_fn(|| self.next()).any(|asked| asked == Interrupt::End)
+    }
+
     /// What the next signal asks for, if one has come.
     pub(super) fn next(&self) -> Option<Interrupt> {
         let read = self.waiting.read_signal().ok().flatten()?;

@@ -12,16 +12,18 @@ use super::mapped::EventRing;
 
 /// linux/bpf.h, enum bpf_cmd.
 const BPF_MAP_CREATE: u32 = 0;
+const BPF_MAP_LOOKUP_ELEM: u32 = 1;
 const BPF_PROG_LOAD: u32 = 5;
 const BPF_RAW_TRACEPOINT_OPEN: u32 = 17;
 const BPF_ENABLE_STATS: u32 = 32;
 /// enum bpf_map_type, enum bpf_prog_type.
+const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 /// The instruction that calls a function of the kernel's, and the functions that read and tell: enum bpf_func_id,
-/// BPF_FUNC_ktime_get_ns, probe_read_kernel, ringbuf_output. One writes to the memory of processes: it is not among them.
+/// BPF_FUNC_ktime_get_ns, get_stack, probe_read_kernel, ringbuf_output. One writes to the memory of processes: it is not among them.
 const CALL: u8 = 0x85;
-const HARMLESS: [i32; 3] = [5, 113, 130];
+const HARMLESS: [i32; 4] = [5, 67, 113, 130];
 /// BPF_PSEUDO_KFUNC_CALL: functions that are called by their type, of which none writes to the memory of processes.
 const BY_TYPE: u8 = 2;
 
@@ -52,6 +54,16 @@ struct ProgramToLoad {
     kernel_version: u32,
     flags: u32,
     name: [u8; 16],
+}
+
+/// The same for BPF_MAP_LOOKUP_ELEM.
+#[repr(C)]
+struct ElementToRead {
+    map: u32,
+    spare: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
 }
 
 /// The same for BPF_RAW_TRACEPOINT_OPEN.
@@ -91,6 +103,10 @@ pub struct BpfTracepoint {
     program: OwnedFd,
 }
 
+/// Two numbers that programs add to, by their place: the array of BPF's with one element, which is these sixteen bytes.
+#[derive(Debug)]
+pub struct BpfCounters(OwnedFd);
+
 /// How often a program has run, and how long that took in all: counted while [`count_bpf_run_time`] says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BpfRunTime {
@@ -108,6 +124,37 @@ pub fn bpf_ring(bytes: u32) -> Result<EventRing> {
     let mut attributes = [BPF_MAP_TYPE_RINGBUF, 0, 0, bytes];
     let fd = bpf(BPF_MAP_CREATE, attributes.as_mut_ptr().cast(), size_of_val(&attributes))?;
     EventRing::of_bpf(owned(fd), bytes as usize)
+}
+
+impl BpfCounters {
+    /// Both are 0. Linux 3.19; that programs reach them by their address, 5.2. EPERM without CAP_BPF.
+    pub fn new() -> Result<Self> {
+        // map_type, key_size, value_size, max_entries.
+        let mut attributes = [BPF_MAP_TYPE_ARRAY, 4, 16, 1];
+        bpf(BPF_MAP_CREATE, attributes.as_mut_ptr().cast(), size_of_val(&attributes))
+            .map(owned)
+            .map(BpfCounters)
+    }
+
+    /// What they are now.
+    pub fn read(&self) -> Result<[u64; 2]> {
+        let (key, mut value) = (0_u32, [0_u64; 2]);
+        let mut asked = ElementToRead {
+            map: self.0.as_raw_fd().cast_unsigned(),
+            spare: 0,
+            key: &raw const key as u64,
+            value: &raw mut value as u64,
+            flags: 0,
+        };
+        bpf(BPF_MAP_LOOKUP_ELEM, (&raw mut asked).cast(), size_of::<ElementToRead>())?;
+        Ok(value)
+    }
+}
+
+impl AsFd for BpfCounters {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 impl BpfTracepoint {

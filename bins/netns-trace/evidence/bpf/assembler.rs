@@ -42,6 +42,8 @@ pub(super) enum KernelFunction {
     Read = 113,
     /// Writes R3 bytes at R2 into the ring R1, with the flags R4.
     Tell = 130,
+    /// Writes the addresses of the functions that have called each other to R2, in R3 bytes; R1 is what the program was given.
+    Callers = 67,
 }
 
 const LOAD: u8 = 0x61; // BPF_LDX | BPF_MEM
@@ -49,6 +51,8 @@ const STORE_NUMBER: u8 = 0x62; // BPF_ST | BPF_MEM
 const STORE: u8 = 0x63; // BPF_STX | BPF_MEM
 const LOAD_WIDE: u8 = 0x18; // BPF_LD | BPF_IMM | BPF_DW
 const MAP_BY_FD: u8 = 1; // BPF_PSEUDO_MAP_FD
+const VALUE_BY_FD: u8 = 2; // BPF_PSEUDO_MAP_VALUE
+const ADD_AT: u8 = 0xdb; // BPF_STX | BPF_DW | BPF_ATOMIC, with BPF_ADD, which is 0
 const ADD: u8 = 0x07; // BPF_ALU64 | BPF_ADD
 const AND: u8 = 0x57;
 const SHIFT_RIGHT: u8 = 0x77;
@@ -95,6 +99,17 @@ impl Assembler {
     pub(super) fn set_map(&mut self, to: Register, fd: i32) {
         self.add_one(LOAD_WIDE, to, MAP_BY_FD, 0, fd);
         self.add_one(0, Register::R0, 0, 0, 0);
+    }
+
+    /// `to = the address of that byte of the counters of that descriptor`: Linux 5.2
+    pub(super) fn set_counter(&mut self, to: Register, fd: i32, byte: i32) {
+        self.add_one(LOAD_WIDE, to, VALUE_BY_FD, 0, fd);
+        self.add_one(0, Register::R0, 0, 0, byte);
+    }
+
+    /// `*to += from`, all 64 bits at once, whoever else does the same
+    pub(super) fn add_at(&mut self, to: Register, from: Register) {
+        self.add_one(ADD_AT, to, from as u8, 0, 0);
     }
 
     /// `to += number`
@@ -208,15 +223,17 @@ mod tests {
         code.shift_right(R2, 3);
         code.set_map(R1, 5);
         code.call(KernelFunction::Tell);
+        code.set_counter(R1, 6, 8);
+        code.add_at(R1, R2);
         code.place(end);
         code.set(R0, 0);
         code.exit();
-        let expected: [[u8; 8]; 14] = [
+        let expected: [[u8; 8]; 17] = [
             [0x79, 0x16, 16, 0, 0, 0, 0, 0],
             [0x73, 0x6a, 0xf8, 0xff, 0, 0, 0, 0],
             [0x62, 0x0a, 0xfc, 0xff, 7, 0, 0, 0],
-            [0x56, 0x06, 8, 0, 0xfe, 0xff, 0xff, 0xff],
-            [0x15, 0x06, 7, 0, 1, 0, 0, 0],
+            [0x56, 0x06, 11, 0, 0xfe, 0xff, 0xff, 0xff],
+            [0x15, 0x06, 10, 0, 1, 0, 0, 0],
             [0xbf, 0xa2, 0, 0, 0, 0, 0, 0],
             [0x07, 0x02, 0, 0, 0xf8, 0xff, 0xff, 0xff],
             [0x57, 0x02, 0, 0, 0xff, 0, 0, 0],
@@ -224,6 +241,9 @@ mod tests {
             [0x18, 0x11, 0, 0, 5, 0, 0, 0],
             [0; 8],
             [0x85, 0, 0, 0, 130, 0, 0, 0],
+            [0x18, 0x21, 0, 0, 6, 0, 0, 0],
+            [0, 0, 0, 0, 8, 0, 0, 0],
+            [0xdb, 0x21, 0, 0, 0, 0, 0, 0],
             [0xb7, 0, 0, 0, 0, 0, 0, 0],
             [0x95, 0, 0, 0, 0, 0, 0, 0],
         ];

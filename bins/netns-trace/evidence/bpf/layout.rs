@@ -26,6 +26,11 @@ pub(super) struct PacketLayout {
     pub(super) route: u32,
     pub(super) socket: u32,
     pub(super) kind: MemberPlace,
+    pub(super) link_header: u32,
+    pub(super) mark: u32,
+    pub(super) bytes: u32,
+    /// Its flow, and of which state it is there; nothing in a kernel without connection tracking.
+    pub(super) flow: Option<u32>,
     /// Of struct net_device.
     pub(super) index: u32,
     pub(super) netns_of_device: u32,
@@ -76,6 +81,10 @@ impl KernelFacts {
             route: offset("sk_buff", "_skb_refdst")?,
             socket: offset("sk_buff", "sk")?,
             kind: place("sk_buff", "pkt_type")?,
+            link_header: offset("sk_buff", "mac_header")?,
+            mark: offset("sk_buff", "mark")?,
+            bytes: offset("sk_buff", "len")?,
+            flow: offset("sk_buff", "_nfct").ok(),
             index: offset("net_device", "ifindex")?,
             netns_of_device: offset("net_device", "nd_net")?,
             device_of_route: offset("dst_entry", "dev")?,

@@ -2,6 +2,8 @@
 //! need its types (CONFIG_DEBUG_INFO_BTF), CAP_BPF and CAP_PERFMON; they go with their descriptors.
 
 mod assembler;
+mod drop_program;
+mod drops;
 mod layout;
 mod program;
 mod types;
@@ -15,6 +17,7 @@ use common::packet::IpFamily;
 use common::sys::{BpfTracepoint, EventRing, KernelTypes, bpf_ring};
 use nix::errno::Errno;
 
+pub(super) use self::drops::BpfDrops;
 use self::layout::{KernelFacts, PacketLayout};
 use self::program::{ProgramPlace, program, told};
 use super::error::NotArmed;

@@ -3,6 +3,7 @@
 //! that this thread sends it.
 
 mod chains;
+mod drops;
 mod tracefs;
 
 use std::ffi::CString;
@@ -15,6 +16,7 @@ use common::sys::{EventRing, perf_tracepoint};
 use nix::unistd::gettid;
 
 use self::chains::{PerfEvent, PerfPlace, recognised};
+pub(super) use self::drops::PerfDrops;
 use self::tracefs::{TraceFiles, TracepointFormat};
 use super::error::NotArmed;
 use super::seen::SeenEvent;

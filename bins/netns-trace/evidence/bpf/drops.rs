@@ -1,0 +1,254 @@
+//! Every packet that the kernel drops, by a program of our own: loaded, read, and what was lost counted.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use common::sys::{BpfCounters, BpfTracepoint, EventRing, bpf_ring};
+use nix::errno::Errno;
+
+use super::drop_program::{DropWords, IS_TRACKED, READ, drop_program, told};
+use super::layout::KernelFacts;
+use super::{FOR_OTHER, facts, not_loaded};
+use crate::evidence::error::NotArmed;
+use crate::model::{DroppedContent, DroppedFlow, DroppedPacket};
+
+/// Room for a hundred thousand packets: two seconds of a flood.
+const RING_BYTES: u32 = 1 << 25;
+/// linux/if_packet.h: PACKET_BROADCAST, PACKET_MULTICAST.
+const FOR_MANY: [u8; 2] = [1, 2];
+/// linux/if_ether.h.
+const ETH_P_IP: u16 = 0x0800;
+const ETH_P_IPV6: u16 = 0x86dd;
+const ETHERNET_BYTES: usize = 14;
+/// Programs are given ports from here on by chance (net.ipv4.ip_local_port_range).
+const BY_CHANCE: u16 = 32768;
+/// The first bits of the flags: those of congestion differ from packet to packet.
+const PLAIN_FLAGS: u8 = 0x3f;
+const PUSH: u8 = 8;
+
+/// The program, which runs until it is dropped.
+#[derive(Debug)]
+pub(in crate::evidence) struct BpfDrops {
+    _program: BpfTracepoint,
+    ring: EventRing,
+    counters: BpfCounters,
+    facts: KernelFacts,
+}
+
+/// What the program told of one packet; functions are still addresses.
+#[derive(Debug)]
+pub(in crate::evidence) struct RawDrop {
+    pub(in crate::evidence) at: Duration,
+    pub(in crate::evidence) netns: Option<u64>,
+    pub(in crate::evidence) index: Option<u32>,
+    pub(in crate::evidence) out: Option<u32>,
+    pub(in crate::evidence) reason: String,
+    pub(in crate::evidence) function: u64,
+    /// Who called whom, the innermost first.
+    pub(in crate::evidence) callers: Vec<u64>,
+    pub(in crate::evidence) packet: Option<DroppedPacket>,
+}
+
+impl BpfDrops {
+    /// Loads it and attaches it.
+    pub(in crate::evidence) fn arm() -> Result<Self, NotArmed> {
+        let facts = facts()?;
+        let ring = bpf_ring(RING_BYTES).map_err(not_loaded)?;
+        let counters = BpfCounters::new().map_err(not_loaded)?;
+        let (to, count) = (ring.as_fd().as_raw_fd(), counters.as_fd().as_raw_fd());
+        let attach = |has_reason, has_socket| {
+            let words = DropWords { has_reason, has_socket };
+            let code = drop_program(words, &facts.layout, to, count).ok_or(Errno::E2BIG)?;
+            BpfTracepoint::attach(c"kfree_skb", c"netns_drops", &code)
+        };
+        // The kernel refuses a program that reads a word that its tracepoint does not have.
+        let mut attached = attach(true, true);
+        for has_reason in [true, false] {
+            if matches!(attached, Err(Errno::EINVAL)) {
+                attached = attach(has_reason, false);
+            }
+        }
+        let program = attached.map_err(not_loaded)?;
+        Ok(BpfDrops { _program: program, ring, counters, facts })
+    }
+
+    /// Hands over what was dropped since.
+    pub(in crate::evidence) fn drain(&mut self, mut each: impl FnMut(RawDrop)) {
+        let facts = &self.facts;
+        self.ring.drain(|record| raw(facts, record).into_iter().for_each(&mut each));
+    }
+
+    /// How many packets there was no room for so far.
+    pub(in crate::evidence) fn lost(&self) -> u64 {
+        self.counters.read().map_or(0, |[lost, _]| lost)
+    }
+}
+
+impl AsFd for BpfDrops {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+}
+
+fn raw(facts: &KernelFacts, record: &[u8]) -> Option<RawDrop> {
+    let record: &[u8; told::BYTES] = record.get(..told::BYTES)?.try_into().ok()?;
+    let whole = |at: usize| Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?));
+    let number = |at: usize| word(record, at).filter(|number| *number != 0);
+    let callers = (told::CALLERS..told::BYTES).step_by(8).filter_map(whole);
+    let reason = facts.reason(word(record, told::REASON)?);
+    let is_too_big = reason == "PKT_TOO_BIG";
+    let packet =
+        packet(record).map(|packet| DroppedPacket { bytes: packet.bytes.filter(|_| is_too_big), ..packet });
+    Some(RawDrop {
+        at: Duration::from_nanos(whole(told::AT)?),
+        netns: number(told::NETNS).map(u64::from),
+        index: number(told::INDEX),
+        out: number(told::OUT),
+        reason,
+        function: whole(told::FUNCTION)?,
+        callers: callers.take_while(|address| *address != 0).collect(),
+        packet,
+    })
+}
+
+fn word(record: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The packet, if its headers are there.
+fn packet(record: &[u8; told::BYTES]) -> Option<DroppedPacket> {
+    let headers = &record[told::HEADERS..told::HEADERS + READ as usize];
+    let ethertype = u16::from_be_bytes([record[told::ETHERTYPE], record[told::ETHERTYPE + 1]]);
+    let (source, destination, content) = match ethertype {
+        ETH_P_IP => ip(headers)?,
+        ETH_P_IPV6 => ip6(headers)?,
+        _ => arp(headers)?,
+    };
+    let kind = record[told::KIND];
+    let state = record[told::FLOW];
+    let is_tracked = state & IS_TRACKED != 0;
+    let flow = match state & 7 {
+        _ if !is_tracked => DroppedFlow::Unknown,
+        0 | 3 => DroppedFlow::Established,
+        2 => DroppedFlow::New,
+        1 | 4 => DroppedFlow::Related,
+        _ => DroppedFlow::Unknown,
+    };
+    let link = &record[told::LINK_HEADER..told::LINK_HEADER + ETHERNET_BYTES];
+    let mac: [u8; 6] = link[..6].try_into().ok()?;
+    let is_group = match destination {
+        IpAddr::V4(to) => to.is_multicast() || to.is_broadcast(),
+        IpAddr::V6(to) => to.is_multicast(),
+    };
+    Some(DroppedPacket {
+        source,
+        destination,
+        content,
+        mac: link.iter().any(|byte| *byte != 0).then_some(mac),
+        is_for_many: FOR_MANY.contains(&kind) || is_group,
+        is_for_other: kind == FOR_OTHER,
+        mark: word(record, told::MARK)?,
+        flow,
+        bytes: word(record, told::LENGTH),
+    })
+}
+
+fn ip(headers: &[u8]) -> Option<(IpAddr, IpAddr, DroppedContent)> {
+    let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(headers.get(at..at + 4)?).ok()?));
+    let first = *headers.first()?;
+    let length = usize::from(first & 15) * 4;
+    if first >> 4 != 4 || length < 20 {
+        return None;
+    }
+    let protocol = *headers.get(9)?;
+    let is_rest = u16::from_be_bytes([*headers.get(6)?, *headers.get(7)?]) & 0x1fff != 0;
+    let rest = headers.get(length..).unwrap_or_default();
+    let content = if is_rest { DroppedContent::Fragment { protocol } } else { content(protocol, 1, rest) };
+    Some((address(12)?.into(), address(16)?.into(), content))
+}
+
+fn ip6(headers: &[u8]) -> Option<(IpAddr, IpAddr, DroppedContent)> {
+    let address = |at: usize| Some(Ipv6Addr::from(<[u8; 16]>::try_from(headers.get(at..at + 16)?).ok()?));
+    if *headers.first()? >> 4 != 6 {
+        return None;
+    }
+    let (mut protocol, mut rest) = (*headers.get(6)?, headers.get(40..)?);
+    // Hop-by-hop options, as MLD has them: RFC 8200.
+    if protocol == 0 {
+        let bytes = 8 * (1 + usize::from(*rest.get(1)?));
+        (protocol, rest) = (*rest.first()?, rest.get(bytes..).unwrap_or_default());
+    }
+    let content =
+        if protocol == 44 { DroppedContent::Fragment { protocol } } else { content(protocol, 58, rest) };
+    Some((address(8)?.into(), address(24)?.into(), content))
+}
+
+/// ARP for IPv4 on Ethernet: RFC 826.
+fn arp(headers: &[u8]) -> Option<(IpAddr, IpAddr, DroppedContent)> {
+    let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(headers.get(at..at + 4)?).ok()?));
+    if headers.get(..6)? != [0, 1, 8, 0, 6, 4] {
+        return None;
+    }
+    let operation = u16::from_be_bytes([*headers.get(6)?, *headers.get(7)?]);
+    Some((address(14)?.into(), address(24)?.into(), DroppedContent::Arp { operation }))
+}
+
+fn content(protocol: u8, icmp: u8, rest: &[u8]) -> DroppedContent {
+    let half = |at: usize| Some(u16::from_be_bytes(rest.get(at..at + 2)?.try_into().ok()?));
+    let ports = half(0).zip(half(2)).map(|(from, to)| telling(from, to));
+    match (protocol, ports, rest.get(13)) {
+        (6, Some(ports), Some(flags)) => DroppedContent::Tcp { ports, flags: flags & PLAIN_FLAGS & !PUSH },
+        (17, Some(ports), _) => DroppedContent::Udp { ports },
+        _ if protocol == icmp && rest.len() >= 2 => DroppedContent::Icmp { kind: rest[0], code: rest[1] },
+        _ => DroppedContent::Other { protocol },
+    }
+}
+
+/// Both ports, less the one that a program was given by chance.
+fn telling(from: u16, to: u16) -> [Option<u16>; 2] {
+    match (from >= BY_CHANCE, to >= BY_CHANCE) {
+        (true, _) => [None, Some(to)],
+        (false, true) => [Some(from), None],
+        (false, false) => [Some(from), Some(to)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_by_chance_is_left_out_where_the_other_one_says_more() {
+        assert_eq!(telling(40000, 53), [None, Some(53)]);
+        assert_eq!(telling(5432, 40000), [Some(5432), None]);
+        assert_eq!(telling(68, 67), [Some(68), Some(67)]);
+        assert_eq!(telling(40000, 50000), [None, Some(50000)]);
+    }
+
+    #[test]
+    fn headers_are_read_as_far_as_they_go() {
+        let mut syn = vec![0x45, 0, 0, 60, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 1, 0, 2, 10, 2, 0, 2];
+        syn.extend([0xc0, 0, 0x15, 0x38, 0, 0, 0, 1, 0, 0, 0, 0, 0xa0, 0xc2, 0, 0]);
+        let (source, destination, content) = ip(&syn).unwrap();
+        assert_eq!((source.to_string(), destination.to_string()), ("10.1.0.2".into(), "10.2.0.2".into()));
+        assert_eq!(content, DroppedContent::Tcp { ports: [None, Some(5432)], flags: 2 });
+        for length in 0..syn.len() {
+            let _ = (ip(&syn[..length]), ip6(&syn[..length]), arp(&syn[..length]));
+        }
+        syn[7] = 9;
+        assert_eq!(ip(&syn).unwrap().2, DroppedContent::Fragment { protocol: 6 });
+        assert!(ip(&[0; 64]).is_none() && ip6(&[0; 64]).is_none() && arp(&[0; 64]).is_none());
+    }
+
+    #[test]
+    fn a_report_of_multicast_is_read_behind_its_options() {
+        let mut report = [0; 64];
+        report[0] = 0x60;
+        report[40] = 58;
+        report[48] = 143;
+        assert_eq!(ip6(&report).unwrap().2, DroppedContent::Icmp { kind: 143, code: 0 });
+        report[41] = 255;
+        assert_eq!(ip6(&report).unwrap().2, DroppedContent::Other { protocol: 58 });
+    }
+}
