@@ -148,6 +148,19 @@ fn what_cannot_be_done_is_one_line_and_changes_nothing() {
 }
 
 #[test]
+fn a_path_may_have_spaces() {
+    let scratch = Scratch::new();
+    let (from, to) = (scratch.path("built here"), scratch.path("goes there"));
+    fs::create_dir(&from).unwrap();
+    tools::names().iter().for_each(|tool| _ = fs::copy("/bin/sleep", from.join(tool)).unwrap());
+    let mut install = script("install", &scratch);
+    install.env("NETNS_TOOLBOX_BIN", &from).arg("/usr/local").arg(&to).run().ok();
+    assert!(to.join("usr/local/bin/cpid").is_file());
+    script("install", &scratch).args(["--remove", "/usr/local"]).arg(&to).run().ok();
+    assert!(files(&to).is_empty());
+}
+
+#[test]
 fn a_full_or_read_only_disk_leaves_the_older_installation_as_it_was() {
     let destination = need!(writable_mounts());
     let place = destination.as_ref();
