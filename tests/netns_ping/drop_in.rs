@@ -225,6 +225,8 @@ fn two_links_of_one_host_are_no_duplicate() {
 /// Each option of ping(8) of iputils 20240905 and of its arping(8), besides -h and -V.
 const PING: &str = "aAbBcCdDefFHiIlLmMnNOpqQrRsStTUvwW346";
 const ARPING: &str = "AbcDfIiqsUw";
+/// And of Thomas Habets' arping 2.23.
+const OTHER_ARPING: &str = "0aAbBcCdDeFgimpPqQrRsStTuUvVwWzZ";
 
 #[test]
 fn the_manual_names_each_option_of_ping_and_of_arping() {
@@ -244,6 +246,7 @@ fn the_manual_names_each_option_of_ping_and_of_arping() {
     for (from, known, program) in [
         (".SS Differences from ping(8)\n", PING, "ping"),
         (".SS Differences from arping(8)\n", ARPING, "arping"),
+        ("The other arping, by Thomas Habets,", OTHER_ARPING, "no-such-program"),
     ] {
         let section = section(from);
         let options: BTreeSet<char> = known.chars().chain(help(program)).collect();
