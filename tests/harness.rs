@@ -37,6 +37,17 @@ fn a_command_that_hangs_is_a_failure_that_shows_its_output() {
 }
 
 #[test]
+fn a_script_that_waits_in_vain_is_shown_with_what_it_asks() {
+    let script =
+        "until grep -q Name: /proc/self/status; do :; done\nuntil grep -q never /dev/null; do :; done";
+    let message =
+        panic_of(|| drop(Command::new("sh").args(["-c", script]).run_within(Duration::from_millis(300))));
+    let (busy_with, _) = message.split_once("]: ").unwrap_or_else(|| panic!("{message}"));
+    assert!(busy_with.contains("busy with [\"grep -q never /dev/null\""), "{message}");
+    assert!(!busy_with.contains("Name:"), "{message}");
+}
+
+#[test]
 fn what_never_comes_is_a_failure_that_names_it() {
     assert_eq!(until_some(Duration::from_millis(20), || None::<()>), None);
     let mut looks = 0;
@@ -50,8 +61,9 @@ fn what_never_comes_is_a_failure_that_names_it() {
 /// `support::until` is how a test waits; what sleeps by the clock is here, with the reason.
 #[test]
 fn no_test_waits_without_a_deadline() {
-    const BY_THE_CLOCK: [&str; 7] = [
+    const BY_THE_CLOCK: [&str; 8] = [
         "support/until.rs",          // between two looks
+        "support/run.rs",            // between two looks at what hangs
         "add_nic/watch/plan.rs",     // edits a file at another moment of the watch's work in each round
         "engines/fake_monitor.rs",   // between two tries, with a deadline
         "engines/wait.rs",           // ends a container at another moment of the wait in each round
@@ -81,6 +93,56 @@ fn no_test_waits_without_a_deadline() {
         }
     }
     assert!(busy.is_empty(), "these wait by themselves: {busy:?}");
+}
+
+/// What a script of a test waits for has the deadline of the command that runs it. What sets up worlds is waited for by no
+/// test, so each of its loops that sleep counts its turns.
+#[test]
+fn no_setup_script_waits_without_a_deadline() {
+    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup")];
+    let mut scripts = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => directories.push(path),
+                false => scripts.extend(fs::read_to_string(&path).ok().map(|text| (path, text))),
+            }
+        }
+    }
+    assert!(scripts.len() > 30, "{} scripts: are they still found?", scripts.len());
+    let wrong = scripts.iter().flat_map(|(path, text)| {
+        endless_waits(text).into_iter().map(|line| format!("{}: {line}", path.display()))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    assert!(wrong.is_empty(), "these count no turns: for _ in $(seq 600); do …\n{}", wrong.join("\n"));
+    let waits = "until a; do sleep 1; done\nwhile ! a; do\n  b\n  sleep 1\ndone\nuntil a || [ $tries = 5 ]; do sleep 1; done";
+    assert_eq!(endless_waits(waits), ["until a; do sleep 1; done", "while ! a; do"]);
+    assert_eq!(
+        endless_waits("while read -r line; do a; done\nfor _ in $(seq 9); do\n  sleep 1\ndone"),
+        [""; 0]
+    );
+}
+
+/// The first lines of loops of a shell script that sleep, or do nothing, until something is so; not those that compare a number
+/// of tries.
+fn endless_waits(script: &str) -> Vec<&str> {
+    let lines: Vec<&str> = script.lines().collect();
+    let begins = |line: &&str| {
+        let line = line.trim_start();
+        (line.starts_with("until ") || line.starts_with("while ")) && !line.contains("tries")
+    };
+    let waits = |at: usize| {
+        let line = lines[at];
+        let indent = line.len() - line.trim_start().len();
+        let rest =
+            lines[at + 1..].iter().take_while(|next| !next[..].starts_with(&format!("{:indent$}done", "")));
+        let is_whole = line.contains("; done");
+        let body: Vec<&str> =
+            if is_whole { vec![line] } else { std::iter::once(line).chain(rest.copied()).collect() };
+        let reads = line.contains("while read ");
+        !reads && body.iter().any(|line| line.contains("sleep ") || line.contains("do :"))
+    };
+    (0..lines.len()).filter(|at| begins(&lines[*at]) && waits(*at)).map(|at| lines[at].trim()).collect()
 }
 
 /// Clippy lets only test code unwrap, and knows it by that line.

@@ -141,7 +141,7 @@ impl Running {
     /// Waits until its stdout holds `text`; a panic if it ends first.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
-        assert!(self.says(text), "{text:?} was never said by {}", self.so_far());
+        assert!(self.says(text), "{text:?} was never said{} by {}", self.busy_with(), self.so_far());
     }
 
     /// Waits until its stdout holds `text`; whether it did before it ended and in time.
@@ -155,7 +155,7 @@ impl Running {
     pub fn wait_for_stderr(&self, text: &str) {
         let there = |heard: &Heard| String::from_utf8_lossy(&heard.stderr).contains(text);
         let is_there = there(&self.wait_until(as_busy(LIMIT), |heard| there(heard) || heard.all_is_over()));
-        assert!(is_there, "{text:?} was never said by {}", self.so_far());
+        assert!(is_there, "{text:?} was never said{} by {}", self.busy_with(), self.so_far());
     }
 
     /// The first whole line of stdout, or none if it ended, or the time was over, without one.
@@ -181,10 +181,11 @@ impl Running {
         let left = limit.saturating_sub(self.began.elapsed());
         let in_time = self.wait_until(left, Heard::all_is_over).all_is_over();
         if !in_time {
+            let busy_with = self.busy_with();
             self.kill();
             // What it had written and we had not read yet.
             drop(self.wait_until(Duration::from_secs(1), Heard::all_is_over));
-            panic!("still running, or its output still held, after {limit:?}: {}", self.so_far());
+            panic!("still running, or its output still held, after {limit:?}{busy_with}: {}", self.so_far());
         }
         let status = self.child.wait().unwrap();
         self.ran(Some(status))
@@ -219,6 +220,24 @@ impl Running {
     fn wait_until(&self, limit: Duration, done: impl Fn(&Heard) -> bool) -> MutexGuard<'_, Heard> {
         let waited = self.heard.1.wait_timeout_while(self.heard(), limit, |heard| !done(heard));
         waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// What it has started that still runs, or that it starts within a second, for a message: of a script that waits in a
+    /// loop, what the loop asks. Nothing if that is nothing.
+    fn busy_with(&self) -> String {
+        let mut seen: Vec<String> = Vec::new();
+        for _ in 0..500 {
+            for words in commands_below(self.pid()) {
+                if words != self.command && !seen.contains(&words) {
+                    seen.push(words);
+                }
+            }
+            if self.heard().exited {
+                break;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        if seen.is_empty() { String::new() } else { format!(", busy with {seen:?}") }
     }
 
     /// The group cannot be another one's: its leader is our child and not reaped yet.
@@ -257,6 +276,19 @@ fn hear_signals() {
 fn words(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// The command lines of a process's descendants, in one line each. Read in some microseconds, for many do not live longer.
+fn commands_below(pid: i32) -> Vec<String> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|word| word.parse().ok());
+    let command = |child: i32| {
+        let words = std::fs::read(format!("/proc/{child}/cmdline")).ok()?;
+        let words = String::from_utf8_lossy(&words).replace('\0', " ").trim().to_owned();
+        // The shell of a script has all of it as a word, which the message shows anyway.
+        (!words.is_empty() && !words.contains('\n')).then_some(words)
+    };
+    children.flat_map(|child| command(child).into_iter().chain(commands_below(child))).collect()
 }
 
 type Shared = Arc<(Mutex<Heard>, Condvar)>;
