@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -183,4 +183,79 @@ fn the_compiler_refuses_unsafe_code_everywhere_but_in_sys() {
             text.contains("allow(unsafe_code") || text.contains("expect(unsafe_code")
         });
     assert_eq!(allowing.collect::<Vec<_>>(), [root.join("common/src/sys.rs")]);
+}
+
+/// The functions of a source file, each with its text. What the language itself calls, an `impl Drop`, has its type's name.
+fn functions(text: &str) -> BTreeMap<&str, String> {
+    let mut found: BTreeMap<&str, String> = BTreeMap::new();
+    let (mut of_type, mut last) = ("", "");
+    for line in text.lines() {
+        let words: Vec<&str> = line.split([' ', '(', '<', '{']).filter(|word| !word.is_empty()).collect();
+        if let ["impl", "Drop" | "Deref", "for", name, ..] = words[..] {
+            of_type = name;
+        } else if line.starts_with("impl") {
+            of_type = "";
+        }
+        let is_prefix =
+            |word: &&str| ["pub", "super)", "crate)", "const", "unsafe", "extern", "\"C\""].contains(word);
+        let rest: Vec<&str> = words.into_iter().skip_while(is_prefix).collect();
+        if let ["fn", name, ..] = rest[..] {
+            last = if of_type.is_empty() { name } else { of_type };
+        }
+        found.entry(last).or_default().push_str(line);
+    }
+    found
+}
+
+/// Whether a text has that name as a word.
+fn names(text: &str, name: &str) -> bool {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == name)
+}
+
+#[test]
+fn each_function_with_unsafe_code_is_called_by_a_test_beside_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut tests, mut code) = (String::new(), BTreeMap::new());
+    let files = sources(&root.join("common/src/sys")).into_iter().chain([root.join("common/src/sys.rs")]);
+    let texts: Vec<(PathBuf, String)> =
+        files.map(|file| (file.clone(), fs::read_to_string(file).unwrap())).collect();
+    for (file, text) in &texts {
+        let (before, beside) = match file.ends_with("tests.rs") {
+            true => ("", text.as_str()),
+            false => text.split_once("#[cfg(test)]\nmod tests {").unwrap_or((text, "")),
+        };
+        tests.push_str(beside);
+        code.extend(functions(before).into_iter().map(|(name, body)| ((file, name), body)));
+    }
+    let is_tried = |name: &str| {
+        let mut reached = BTreeSet::from([name]);
+        // Those that call it, and those that call them.
+        loop {
+            let calls = |body: &str| reached.iter().any(|name| names(body, name));
+            let more: Vec<&str> =
+                code.iter().filter(|(_, body)| calls(body)).map(|((_, name), _)| *name).collect();
+            let before = reached.len();
+            reached.extend(more);
+            if reached.len() == before {
+                return reached.iter().any(|name| names(&tests, name));
+            }
+        }
+    };
+    let unsafe_ones: Vec<_> = code.iter().filter(|(_, body)| body.contains("unsafe {")).collect();
+    assert!(unsafe_ones.len() > 30, "{} functions: are they still found?", unsafe_ones.len());
+    let untried: Vec<_> =
+        unsafe_ones.iter().filter(|((_, name), _)| !is_tried(name)).map(|(key, _)| key).collect();
+    assert!(untried.is_empty(), "no test of common::sys calls {untried:#?}");
+}
+
+/// Options stop at the door: what is typed is parsed once. `common::failure` repeats it in a hint, behind sudo, and decides nothing by it.
+#[test]
+fn the_command_line_is_read_at_the_door_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reads = |file: &PathBuf| fs::read_to_string(file).unwrap().contains("env::args");
+    let all = ["bins", "common/src"].into_iter().flat_map(|place| sources(&root.join(place)));
+    let doors = ["main.rs", "common/src/cli.rs", "common/src/failure.rs"];
+    let inside: Vec<PathBuf> =
+        all.filter(reads).filter(|file| !doors.iter().any(|door| file.ends_with(door))).collect();
+    assert_eq!(inside, [""; 0].map(PathBuf::from));
 }

@@ -137,6 +137,72 @@ fn a_netlink_socket_has_the_options_that_the_kernel_has() {
 }
 
 #[test]
+fn a_netlink_socket_is_of_a_part_that_the_kernel_has() {
+    let fd = netlink_socket(libc::NETLINK_ROUTE).unwrap();
+    assert_eq!(is_close_on_exec(fd.as_raw_fd()), Ok(true));
+    assert_eq!(netlink_socket(1000).unwrap_err(), Errno::EPROTONOSUPPORT);
+}
+
+#[test]
+fn many_datagrams_go_in_one_call_and_come_in_one_as_far_as_a_filter_lets_them() {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let udp = || socket(AddressFamily::Inet, SockType::Datagram, flags, None).unwrap();
+    let (ours, theirs) = (udp(), udp());
+    bind_to(theirs.as_fd(), "127.0.0.1:0".parse().unwrap()).unwrap();
+    let theirs = std::net::UdpSocket::from(theirs);
+    connect_to(ours.as_fd(), theirs.local_addr().unwrap()).unwrap();
+    // linux/filter.h: what has eleven bytes, eight of which are UDP's own, is dropped; all else comes through.
+    let program: [Instruction; 4] =
+        [(0x80, 0, 0, 0), (0x15, 0, 1, 8 + 3), (0x06, 0, 0, 0), (0x06, 0, 0, u32::MAX)];
+    attach_filter(theirs.as_fd(), &program).unwrap();
+    assert_eq!(attach_filter(theirs.as_fd(), &[(0xffff, 0, 0, 0)]), Err(Errno::EINVAL));
+    assert_eq!(send_many(ours.as_fd(), None, [b"a".as_slice(), b"abc", b"ab"]), Ok(3));
+    let mut came = Vec::new();
+    while came.len() < 2 {
+        let mut waits = [nix::poll::PollFd::new(theirs.as_fd(), nix::poll::PollFlags::POLLIN)];
+        assert_eq!(nix::poll::poll(&mut waits, 30_000_u16), Ok(1), "no datagram came: {came:?}");
+        let mut buffers = [RecvBuffer::new(1), RecvBuffer::new(1), RecvBuffer::new(1)];
+        let count = receive_many(theirs.as_fd(), &mut buffers, 0).unwrap();
+        came.extend(buffers[..count].iter().map(|it| (it.data().to_vec(), it.is_cut(), it.from())));
+    }
+    let from = "127.0.0.1".parse().ok();
+    assert_eq!(came, [(b"a".to_vec(), false, from), (b"a".to_vec(), true, from)]);
+    assert_eq!(receive_many(theirs.as_fd(), &mut [RecvBuffer::new(1)], 0), Err(Errno::EAGAIN));
+}
+
+#[test]
+fn an_option_of_a_socket_is_read_as_it_was_set() {
+    let udp = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    set_option(udp.as_fd(), SocketOption::IP_TTL, &7_i32.to_ne_bytes()).unwrap();
+    let mut bytes = [0; 4];
+    assert_eq!(option(udp.as_fd(), SocketOption::IP_TTL, &mut bytes), Ok(4));
+    assert_eq!(i32::from_ne_bytes(bytes), 7);
+    assert_eq!(set_option(udp.as_fd(), SocketOption::IP_TTL, &300_i32.to_ne_bytes()), Err(Errno::EINVAL));
+}
+
+#[test]
+fn a_connected_socket_tells_its_peers_process_where_the_kernel_can() {
+    let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    match peer_pidfd(ours.as_fd()) {
+        Ok(pidfd) => {
+            let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
+            let pid = format!("Pid:\t{}", std::process::id());
+            assert!(about.lines().any(|line| line == pid), "{about}");
+        }
+        Err(errno) => assert_eq!(errno, Errno::ENOPROTOOPT),
+    }
+}
+
+#[test]
+fn network_namespaces_are_listed_where_the_kernel_has_lists() {
+    match list_network_namespaces() {
+        Ok(all) => assert!(!all.is_empty(), "our own is one of them"),
+        // EPERM where a filter of system calls does not know it.
+        Err(errno) => assert!(matches!(errno, Errno::ENOSYS | Errno::EPERM), "{errno}"),
+    }
+}
+
+#[test]
 fn a_packet_socket_is_bound_to_a_link_that_exists() {
     let flags = SockFlag::SOCK_CLOEXEC;
     match socket(AddressFamily::Packet, SockType::Datagram, flags, None) {
