@@ -8,8 +8,8 @@
 //! | [`sys`] | the system calls that no crate wraps: the only unsafe code |
 //! | [`output`] | text for terminals: escaping, quoting, tables |
 //! | [`mountinfo`] | the lines of `/proc/PID/mountinfo` |
-//! | [`target`] | what a user may type for a container: [`Target`](target::Target), names, addresses |
 //! | [`cidr`] | an address with its prefix length |
+//! | [`target`] | what a user may type for a container: [`Target`](target::Target), names, addresses |
 //! | [`hint`](mod@hint) | the line `hint:` below a message, safe to paste into a shell |
 //! | [`json`] | JSON on standard output |
 //! | [`failure`] | why a tool cannot go on, and its exit status: [`Failure`](failure::Failure) |

@@ -200,6 +200,22 @@ fn no_two_files_import_each_other() {
     }
 }
 
+/// The front page of the library's documentation says that each module imports only those above it in its table.
+#[test]
+fn the_front_page_of_the_library_has_its_modules_in_order() {
+    let house = HOUSES.iter().find(|house| house.root == "common/src").unwrap();
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("common/src/lib.rs")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("//! | [`")?.split('`').next());
+    let rows: Vec<&str> = rows.collect();
+    let modules: BTreeSet<&str> =
+        house.layers.iter().copied().flatten().copied().filter(|name| *name != "lib").collect();
+    assert_eq!(rows.iter().copied().collect::<BTreeSet<_>>(), modules, "not the modules that there are");
+    let lines: Vec<&[&str]> = rows.iter().map(std::slice::from_ref).chain([["lib"].as_slice()]).collect();
+    let climbing = climbing(&house.imports(), &lines, &[]);
+    assert!(climbing.is_empty(), "{}", climbing.join("\n"));
+}
+
 impl House {
     fn imports(&self) -> Imports {
         Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(self.root)).imports()
