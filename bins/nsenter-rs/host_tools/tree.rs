@@ -5,8 +5,7 @@
 //! network file systems, on which a server that does not answer would stop us too.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ use super::overlay::overlays;
 use super::parts::{LEFT_BEHIND, Parts};
 use crate::unreadable::Unreadable;
 
-const MOUNTINFO: &str = "/proc/self/mountinfo";
+const MOUNTINFO: &str = "/proc/thread-self/mountinfo";
 
 /// File systems whose mounts are taken along wherever they are: those on disks of this machine.
 const ON_DISK: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "erofs"];
@@ -57,7 +56,7 @@ impl HostTree {
         };
         let mut mounts = vec![(PathBuf::from("/"), root)];
         if !whole {
-            let table = mountinfo()?;
+            let table = mountinfo::own()?;
             // One that went away, or that we may not look into, is not worth failing for.
             let more = chosen(&points(&table), needed).into_iter();
             mounts.extend(
@@ -76,7 +75,7 @@ impl HostTree {
 /// # Errors
 /// Where that cannot be had, with the directory and the type of its file system.
 pub fn of_parts(parts: &Parts, unreadable: &Unreadable) -> Result<HostTree, Failure> {
-    let table = mountinfo().map_err(|error| Failure::failed(MOUNTINFO, error))?;
+    let table = mountinfo::own().map_err(|error| Failure::failed(MOUNTINFO, error))?;
     let points = points(&table);
     let below =
         |point: &PathBuf| parts.directories.iter().any(|part| point.starts_with(part) && point != part);
@@ -119,13 +118,6 @@ fn covers(needed: &[PathBuf]) -> Vec<PathBuf> {
 
 fn copy(point: &Path, flags: OpenTreeFlags) -> Result<OwnedFd, Errno> {
     open_tree(CWD, point, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | flags)
-}
-
-fn mountinfo() -> io::Result<Vec<u8>> {
-    // Without room it would be read in many small pieces.
-    let mut table = Vec::with_capacity(64 << 10);
-    File::open(MOUNTINFO)?.read_to_end(&mut table)?;
-    Ok(table)
 }
 
 /// Mount points and types of file system.

@@ -17,7 +17,7 @@ use super::lock;
 use super::{
     DIRECTORY, LinkEntry, LinkRecord, NetnsError, entry_in, failed, is_trusted, open_directory, path,
 };
-use crate::mountinfo::{Mount, mounts};
+use crate::mountinfo::{self, Mount, mounts};
 use crate::namespace::Namespace;
 use crate::target::LinkName;
 
@@ -206,7 +206,7 @@ fn uncover(below: &OwnedFd) {
 
 /// Whether the directory is a mount on a mount of itself.
 fn is_stacked() -> Option<bool> {
-    let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
+    let mountinfo = mountinfo::own().ok()?;
     let here: Vec<Mount<'_>> =
         mounts(&mountinfo).filter(|mount| mount.path() == Path::new(DIRECTORY)).collect();
     Some(here.iter().any(|upper| here.iter().any(|lower| lower.id == upper.parent)))
@@ -217,7 +217,7 @@ fn is_shared(file: &OwnedFd) -> Option<bool> {
     // The number is here on kernels too whose statx(2) does not tell it (before Linux 5.8).
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
     let id: u64 = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()?;
-    let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
+    let mountinfo = mountinfo::own().ok()?;
     let mount = mounts(&mountinfo).find(|mount| mount.id == id)?;
     Some(mount.is_shared())
 }

@@ -1,8 +1,6 @@
 //! A new sysfs or procfs in the place of the old one.
 
 use std::env;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +14,7 @@ use rustix::mount::{
 };
 
 use super::ViewError;
-use crate::mountinfo::{mount_id, mounts};
+use crate::mountinfo::{self, mount_id, mounts};
 use crate::namespace::NamespaceKind;
 
 /// A file system that shows every namespace something else.
@@ -107,10 +105,7 @@ fn below(place: &'static str) -> Result<Vec<PathBuf>, ViewError> {
     let io = |source| ViewError::Io { what: place.to_owned(), source };
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let top = open(place, flags, Mode::empty()).and_then(|directory| mount_id(directory.as_fd()));
-    // Files of /proc have no length: without room they would be read in many small pieces.
-    let mut mountinfo = Vec::with_capacity(32 << 10);
-    let read = File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut mountinfo));
-    read.map_err(io)?;
+    let mountinfo = mountinfo::own().map_err(io)?;
     Ok(seen_below(Path::new(place), top.map_err(|errno| io(errno.into()))?, &mountinfo))
 }
 

@@ -37,7 +37,7 @@ pub(super) struct CgroupContainer {
 /// without the scope that systemd has put itself into.
 pub(in super::super) fn group_of_host() -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/1/cgroup").ok()?;
-    let mountinfo = fs::read("/proc/thread-self/mountinfo").ok()?;
+    let mountinfo = mountinfo::own().ok()?;
     let is_v2 = |mount: &Mount<'_>| mount.file_system == b"cgroup2";
     let is_systemds = |mount: &Mount<'_>| mount.super_options.ends_with(b"name=systemd");
     let mut mounts: Vec<_> = mountinfo::mounts(&mountinfo).collect();
@@ -198,7 +198,7 @@ fn is_frozen(group: &Path) -> bool {
 fn is_in_frozen_group(pid: Pid) -> Option<bool> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let group = groups.lines().find_map(|line| line.split_once(':')?.1.strip_prefix("freezer:"))?;
-    let mountinfo = fs::read("/proc/thread-self/mountinfo").ok()?;
+    let mountinfo = mountinfo::own().ok()?;
     let is_freezer = |mount: &Mount<'_>| {
         mount.file_system == b"cgroup"
             && mount.super_options.split(|byte| *byte == b',').any(|word| word == b"freezer")
