@@ -204,7 +204,7 @@ fn help_fits_a_screen_and_ends_with_three_examples() {
 
 #[test]
 fn the_pages_have_the_same_grammar_and_every_tool() {
-    let (readme, targets) = (read("README.md"), read("docs/targets.md"));
+    let (readme, targets, guide) = (read("README.md"), read("docs/targets.md"), read("docs/guide.md"));
     for line in grammar(TARGETS).lines() {
         assert!(targets.lines().any(|of_page| of_page == line), "docs/targets.md lacks: {line}");
     }
@@ -213,6 +213,11 @@ fn the_pages_have_the_same_grammar_and_every_tool() {
         for part in [format!("| `{name}` |"), format!("man/{name}.{}`", tool.section)] {
             assert!(readme.contains(&part), "README.md lacks: {part}");
         }
+        let example = format!("    # {name} ");
+        assert!(
+            guide.lines().any(|line| line.starts_with(&example)),
+            "docs/guide.md lacks an example: {example}"
+        );
     }
     assert!(readme.contains(&format!("{COMMON_MANUAL}`")), "README.md lacks: {COMMON_MANUAL}");
 }

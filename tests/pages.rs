@@ -164,6 +164,27 @@ fn every_type_and_function_that_the_docs_name_exists() {
     });
 }
 
+/// "`undo()` (`bins/add-nic/apply/mod.rs`)", "`judged()` in `bins/netns-trace/verdict/seen.rs`".
+#[test]
+fn what_a_page_places_in_a_file_is_declared_there() {
+    let sources = sources();
+    let mut placed = 0;
+    for page in pages().iter().filter(|page| page.path.starts_with("docs/")) {
+        let parts: Vec<&str> = page.text.split('`').collect();
+        for part in parts.windows(3).skip(1).step_by(2) {
+            let [name, between, file] = part else { continue };
+            let source = sources.iter().find(|(path, _)| path == file);
+            let (Some((_, source)), " in " | " (") = (source, *between) else { continue };
+            let last = name.trim_end_matches("()").rsplit("::").next().unwrap();
+            let declared = |what: &str| source.contains(&format!("{what} {last}"));
+            let is_there = ["fn", "struct", "enum", "trait", "type", "const"].into_iter().any(declared);
+            assert!(is_there, "{}: {name} is not in {file}", page.path);
+            placed += 1;
+        }
+    }
+    assert!(placed >= 10, "only {placed} names are placed: are they still found?");
+}
+
 #[test]
 fn the_code_leads_to_each_decision_and_to_no_page_that_is_not_there() {
     let names = |text: &str| {

@@ -1,6 +1,8 @@
 //! The programs at the tracepoints. Each looks whether a packet is the probe, its answer, or an ICMP error about it, by bytes that
 //! NAT and routers do not change; only then it tells of it. Every other packet costs a few loads, and where the kernel cannot cast
 //! (before Linux 6.2) two calls that read.
+//!
+//! Why they are our own: docs/decisions/own-bpf.md.
 
 use common::packet::IpFamily;
 
