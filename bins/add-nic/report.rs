@@ -136,13 +136,13 @@ fn list_of(addresses: &[Cidr]) -> String {
 /// One line about a NIC: `nginx: eth1 10.1.0.2/24, host end nginx-eth1 10.1.0.1/24, reachable after 6 ms`.
 pub fn nic(view: NicView<'_>, outcome: Outcome, took: Duration, form: OutputForm) -> Result<(), Failure> {
     #[derive(Serialize)]
-    struct Done<'a> {
+    struct PrintedNic<'a> {
         outcome: &'static str,
         #[serde(flatten)]
         row: Row<'a>,
         took_us: u128,
     }
-    let done = Done { outcome: outcome.word(), row: Row::from(view), took_us: took.as_micros() };
+    let done = PrintedNic { outcome: outcome.word(), row: Row::from(view), took_us: took.as_micros() };
     match form {
         OutputForm::Text => {}
         OutputForm::Json => return json(&done),

@@ -21,7 +21,7 @@ pub fn path(name: &LinkName) -> Result<(), Failure> {
 /// What `--watch` did to a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Changed {
+pub enum LinkChange {
     Linked,
     Relinked,
     Unlinked,
@@ -30,14 +30,14 @@ pub enum Changed {
 /// One line about a change, `+ web`, or one line of JSON.
 pub fn change(
     name: &LinkName,
-    changed: Changed,
+    changed: LinkChange,
     container: Option<(EngineName, &str)>,
     netns: Option<NamespaceId>,
     json: bool,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
-        change: Changed,
+        change: LinkChange,
         name: &'a str,
         netns_inode: Option<u64>,
         engine: Option<EngineName>,
@@ -56,9 +56,9 @@ pub fn change(
         return Ok(common::json::line(&mut io::stdout(), &line)?);
     }
     let sign = match changed {
-        Changed::Linked => '+',
-        Changed::Relinked => '~',
-        Changed::Unlinked => '-',
+        LinkChange::Linked => '+',
+        LinkChange::Relinked => '~',
+        LinkChange::Unlinked => '-',
     };
     Ok(writeln!(io::stdout(), "{sign} {}", one_line(name.as_str()))?)
 }

@@ -18,7 +18,7 @@ use crate::apply::{self, Wanted};
 use crate::changes::{Change, changes};
 use crate::links;
 use crate::plan::{Plan, default_name, refuse_host};
-use crate::report::{Changed, change};
+use crate::report::{LinkChange, change};
 use crate::request::Request;
 use crate::tool::TOOL;
 
@@ -71,13 +71,13 @@ fn make(wanted_change: &Change<'_>, host: NamespaceId, request: &Request) -> Res
             let Some(wanted) = pin(known, host, &name)? else { return Ok(()) };
             match apply::link(&name, &wanted, false)? {
                 Plan::Nothing | Plan::Symlink => Ok(()),
-                Plan::Link | Plan::Relink => print_change(&name, &wanted, Changed::Linked, request),
+                Plan::Link | Plan::Relink => print_change(&name, &wanted, LinkChange::Linked, request),
             }
         }
         Change::Relink(link, known) => {
             let Some(wanted) = pin(known, host, &link.name)? else { return Ok(()) };
             if apply::relink(link, &wanted)? {
-                print_change(&link.name, &wanted, Changed::Relinked, request)
+                print_change(&link.name, &wanted, LinkChange::Relinked, request)
             } else {
                 Ok(())
             }
@@ -88,7 +88,7 @@ fn make(wanted_change: &Change<'_>, host: NamespaceId, request: &Request) -> Res
             }
             let owner = link.record.as_ref().and_then(|record| record.container.as_ref());
             let container = owner.map(|owner| (owner.engine, owner.name.as_str()));
-            change(&link.name, Changed::Unlinked, container, None, request.json)
+            change(&link.name, LinkChange::Unlinked, container, None, request.json)
         }
     }
 }
@@ -104,7 +104,12 @@ fn pin(known: &VerifiedContainer, host: NamespaceId, name: &LinkName) -> Result<
     }
 }
 
-fn print_change(name: &LinkName, wanted: &Wanted, what: Changed, request: &Request) -> Result<(), Failure> {
+fn print_change(
+    name: &LinkName,
+    wanted: &Wanted,
+    what: LinkChange,
+    request: &Request,
+) -> Result<(), Failure> {
     let full_name = wanted.container.as_ref().map(|container| (container.engine, container.full_name()));
     let container = full_name.as_ref().map(|(engine, name)| (*engine, name.as_str()));
     change(name, what, container, Some(wanted.netns.identity()), request.json)?;

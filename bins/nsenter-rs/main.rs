@@ -31,7 +31,7 @@ use enter::apply;
 use enter::sealed::{self, SealedCopy};
 use enter::snapshot;
 use enter::source::EntrySource;
-use host_tools::{HostTools, Keep, NotOpened, Trust};
+use host_tools::{HostTools, KitLifetime, NotOpened, Trust};
 use identity::fence::Fence;
 use nix::fcntl::OFlag;
 use plan::Plan;
@@ -122,7 +122,7 @@ fn host_tools(plan: &Plan, wanted: &Wanted, source: &EntrySource) -> Result<Opti
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || source.process().ok()?.open_file("root", flags).ok();
     let target = if trust == Trust::Programs { root() } else { None };
-    let host_tools = HostTools::open(mode, &wanted.program, trust, target, Keep::Kept)?;
+    let host_tools = HostTools::open(mode, &wanted.program, trust, target, KitLifetime::Kept)?;
     let called = wanted.target.as_ref().map(ToString::to_string);
     let power = plan.fence.as_ref().map(Fence::power);
     let refused = power.and_then(|power| host_tools.refused(power, called.as_deref()));

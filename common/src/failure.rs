@@ -30,7 +30,7 @@ impl From<Status> for ExitCode {
 
 /// What there is to say of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
+enum FailureText {
     /// One line, and those that were added below it. A line feed in a name makes none.
     Now(String),
     /// All of it has been printed, or the reader has closed the pipe.
@@ -60,7 +60,7 @@ pub struct Failure {
     /// The exact command, or the one fact, that helps.
     pub hint: Option<Hint>,
     /// What it was about, and what went wrong.
-    said: Said,
+    said: FailureText,
     /// The error that it was made from.
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -89,7 +89,7 @@ impl Error for Failure {
 impl Failure {
     /// The text of `message`, which has all its parts already: an error enum of `common`.
     pub fn said(status: Status, message: impl Display) -> Self {
-        Failure { status, hint: None, said: Said::Now(line(message)), source: None }
+        Failure { status, hint: None, said: FailureText::Now(line(message)), source: None }
     }
 
     /// What `error` says. It stays the failure's source.
@@ -116,7 +116,7 @@ impl Failure {
     /// The same with lines below it, each of them one.
     #[must_use]
     pub fn and_lines(mut self, lines: impl IntoIterator<Item = impl Display>) -> Self {
-        if let Said::Now(text) = &mut self.said {
+        if let FailureText::Now(text) = &mut self.said {
             lines.into_iter().for_each(|added| *text += &format!("\n{}", line(added)));
         }
         self
@@ -131,7 +131,7 @@ impl Failure {
     /// The same, said of `about`.
     #[must_use]
     pub fn within(mut self, about: impl Display) -> Self {
-        if let Said::Now(text) = &mut self.said {
+        if let FailureText::Now(text) = &mut self.said {
             *text = format!("{}: {text}", line(about));
         }
         self
@@ -139,19 +139,19 @@ impl Failure {
 
     /// Ends the tool with this status and no message: all of it has been printed.
     pub fn already_said(status: Status) -> Self {
-        Failure { status, hint: None, said: Said::Already, source: None }
+        Failure { status, hint: None, said: FailureText::Already, source: None }
     }
 
     /// Whether nothing is left to be said, so that the tool ends at once.
     pub fn is_already_said(&self) -> bool {
-        self.said == Said::Already
+        self.said == FailureText::Already
     }
 
     /// What it was about, and what went wrong: a line, and those below it; empty if all has been printed.
     pub fn text(&self) -> &str {
         match &self.said {
-            Said::Now(text) => text,
-            Said::Already => "",
+            FailureText::Now(text) => text,
+            FailureText::Already => "",
         }
     }
 

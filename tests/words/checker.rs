@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::declared::Declared;
-use crate::wrong;
+use crate::{is_vague, wrong};
 
 /// What is wrong about two files of which one declares `Address` and the other has this text.
 fn wrong_with(text: &str, known: &[&str]) -> Vec<String> {
@@ -69,4 +69,21 @@ fn a_name_that_is_unique_now_does_not_stay_in_the_list() {
 fn a_file_that_is_too_long_is_found() {
     let files = Declared::of([("a.rs", "1\n2\n3\n"), ("b.rs", "1\n2\n3\n4"), ("c.rs", "")]);
     assert_eq!(files.longer_than(3), [("b.rs".to_owned(), 4)]);
+}
+
+#[test]
+fn a_name_that_could_be_of_anything_is_found() {
+    for name in ["Held", "Waiting", "Listed", "Them", "Way"] {
+        assert!(is_vague(name), "{name}");
+    }
+    for name in ["HeldProcess", "Mapping", "RouteSpec", "Plan", "Cidr"] {
+        assert!(!is_vague(name), "{name}");
+    }
+}
+
+#[test]
+fn a_function_that_is_too_long_is_found() {
+    let text = "impl A {\n    pub(super) fn long<T>(a: T) {\n        a;\n    }\n\n    fn short(&self);\n}\nfn b() {}\n\nfn c() {\n}\n";
+    let files = Declared::of([("a.rs", text)]);
+    assert_eq!(files.functions_longer_than(2), [("a.rs".to_owned(), "long".to_owned(), 3)]);
 }

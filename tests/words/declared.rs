@@ -27,6 +27,31 @@ impl Declared {
         names
     }
 
+    /// Functions with more lines than these, from `fn` to the closing brace as rustfmt indents it: file, name, and how many.
+    pub fn functions_longer_than(&self, lines: usize) -> Vec<(String, String, usize)> {
+        let mut long = Vec::new();
+        for (file, text) in &self.0 {
+            let text: Vec<&str> = text.lines().collect();
+            for (at, line) in text.iter().enumerate() {
+                let Some(name) = function(line) else { continue };
+                let indent = line.len() - line.trim_start().len();
+                let end = format!("{:indent$}}}", "");
+                // One line, or without a body.
+                let is_statement = |line: &str| {
+                    line.ends_with([';', '}'])
+                        && line.starts_with(&end[..indent])
+                        && !line[indent..].starts_with(' ')
+                };
+                let is_over = |line: &&str| **line == end || is_statement(line);
+                let length = text[at..].iter().position(is_over).map_or(1, |end| end + 1);
+                if length > lines {
+                    long.push((file.clone(), name.to_owned(), length));
+                }
+            }
+        }
+        long
+    }
+
     /// Files with more lines than these, and how many.
     pub fn longer_than(&self, lines: usize) -> Vec<(String, usize)> {
         let length = self.0.iter().map(|(file, text)| (file.clone(), text.lines().count()));
@@ -49,4 +74,14 @@ fn declared(line: &str) -> Option<&str> {
     };
     let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
     (is_declaration && name.starts_with(|c: char| c.is_ascii_uppercase())).then_some(name)
+}
+
+/// The name of the function that begins in a line.
+fn function(line: &str) -> Option<&str> {
+    let is_word = |word: &str| {
+        ["pub", "pub(crate)", "pub(super)", "const", "unsafe", "extern", "\"C\""].contains(&word)
+    };
+    let mut words = line.split_whitespace().skip_while(|word| is_word(word));
+    let name = words.next().filter(|word| *word == "fn").and_then(|_| words.next())?;
+    name.split(['(', '<']).next()
 }

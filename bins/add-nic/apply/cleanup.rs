@@ -5,7 +5,7 @@ use common::failure;
 use common::namespace::NamespaceId;
 
 use crate::apply::executor::Executor;
-use crate::apply::{self, Undone, replace};
+use crate::apply::{self, UndoneSteps, replace};
 use crate::check::is_there;
 use crate::journal::LockedJournal;
 use crate::model::netns::Netns;
@@ -74,7 +74,7 @@ pub struct Cleanup {
 pub struct SweptNic {
     pub record: NicRecord,
     /// What was left of it and is removed now; why not, if that failed.
-    pub undone: Result<Undone, Failure>,
+    pub undone: Result<UndoneSteps, Failure>,
     /// Whether it was about to be replaced, and is back.
     pub is_back: bool,
 }
@@ -90,7 +90,7 @@ impl SweptNic {
             true => "no longer exists",
             false => "incomplete: add-nic was killed or failed",
         };
-        match self.undone.as_ref().map(Undone::words) {
+        match self.undone.as_ref().map(UndoneSteps::words) {
             Ok(Some(words)) => format!("{became}; removed what was left of it: {words}"),
             Ok(None) => format!("{became}; nothing was left of it but its record, which is removed"),
             Err(_) => format!("{became}, and could not be removed"),
@@ -134,7 +134,7 @@ pub fn clean_up_known(
             let is_back = !matches!(back, Ok(None));
             let undone = back.map(|old| {
                 alive.extend(old);
-                Undone::default()
+                UndoneSteps::default()
             });
             swept.push(SweptNic { record, undone, is_back });
             continue;

@@ -32,7 +32,7 @@ use executor::Executor;
 use proof::Reachability;
 use ready::LinkStatus;
 use signals::BlockedSignals;
-pub use undone::Undone;
+pub use undone::UndoneSteps;
 
 /// Why it is rolled back.
 #[derive(Debug)]
@@ -174,15 +174,19 @@ pub fn undo(
     others: &[&NicRecord],
     journal: &LockedJournal<'_>,
     executor: &mut Executor,
-) -> Result<Undone, Failure> {
+) -> Result<UndoneSteps, Failure> {
     let undone = undo_steps(record, others, executor)?;
     journal.remove(record).map(|()| undone)
 }
 
 /// The same, and the record stays as it is.
-fn undo_steps(record: &NicRecord, others: &[&NicRecord], executor: &mut Executor) -> Result<Undone, Failure> {
+fn undo_steps(
+    record: &NicRecord,
+    others: &[&NicRecord],
+    executor: &mut Executor,
+) -> Result<UndoneSteps, Failure> {
     let others: Vec<&Plan> = others.iter().flat_map(|record| record.plans()).collect();
-    let (mut first, mut undone) = (None, Undone::default());
+    let (mut first, mut undone) = (None, UndoneSteps::default());
     for of_one in std::iter::once(record).chain(record.replaced.as_deref()) {
         executor.undo_only(of_one);
         for step in of_one.plan.undoing(&others) {

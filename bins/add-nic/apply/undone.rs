@@ -4,9 +4,9 @@ use crate::model::change::PlanStep;
 
 /// What was removed or put back; nothing of it was gone already.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Undone(Vec<String>);
+pub struct UndoneSteps(Vec<String>);
 
-impl Undone {
+impl UndoneSteps {
     /// This step was done.
     pub fn add(&mut self, step: &PlanStep) {
         let Some(words) = words(step) else { return };

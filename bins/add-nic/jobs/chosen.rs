@@ -9,14 +9,14 @@ use crate::journal::NewerRecord;
 use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::request::RemoveRequest;
 use crate::model::view::NicView;
-use crate::read::container::{Pinned, pin};
+use crate::read::container::{PinnedNetns, pin};
 
 /// The networks whose NICs are removed.
 #[derive(Debug)]
 pub struct ChosenNics {
     networks: Vec<ContainerNetns>,
     /// The one that was found through an engine, a process or a file.
-    pub pinned: Option<Pinned>,
+    pub pinned: Option<PinnedNetns>,
 }
 
 impl ChosenNics {

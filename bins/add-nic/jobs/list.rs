@@ -153,12 +153,12 @@ fn unreached(
 }
 
 /// What else there is to say about a NIC.
-type Looks<'a> = dyn Fn(&NicRecord, &mut Snapshot) -> Result<Vec<String>, Failure> + 'a;
+type NicLook<'a> = dyn Fn(&NicRecord, &mut Snapshot) -> Result<Vec<String>, Failure> + 'a;
 
 /// Each with what differs. Containers with several NICs are looked at once.
 fn with_drift<'a>(
     records: &'a [NicRecord],
-    look: &Looks<'_>,
+    look: &NicLook<'_>,
 ) -> Result<Vec<(&'a NicRecord, Vec<String>)>, Failure> {
     let mut seen: Vec<(&NicRecord, Snapshot)> = Vec::new();
     let mut rows = Vec::new();

@@ -7,7 +7,7 @@ use common::netns::Home;
 
 use crate::apply::cleanup::{SweptNic, clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
-use crate::apply::{self, Undone};
+use crate::apply::{self, UndoneSteps};
 use crate::check::renamed;
 use crate::jobs::add::{but_done, refuse_renamed};
 use crate::jobs::chosen::ChosenNics;
@@ -19,7 +19,7 @@ use crate::model::record::NicRecord;
 use crate::model::request::RemoveRequest;
 use crate::model::snapshot::{NetnsState, Snapshot};
 use crate::model::wanted::NicSelector;
-use crate::read::container::Pinned;
+use crate::read::container::PinnedNetns;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::tool::TOOL;
@@ -103,7 +103,7 @@ pub fn take_out(
     others: &mut [NicRecord],
     journal: &LockedJournal<'_>,
     executor: &mut Executor,
-) -> Result<Undone, Failure> {
+) -> Result<UndoneSteps, Failure> {
     apply::refuse_impossible(record, &others.iter().collect::<Vec<_>>(), executor)?;
     apply::hand_over_routes(record, others, journal)?;
     // If we are killed from now on, the next call completes the removal.
@@ -125,7 +125,10 @@ fn nothing_there(failure: &Failure, request: &RemoveRequest, journal: &Journal) 
 }
 
 /// No NIC of ours: either there is nothing to remove, or add-nic did not create it.
-fn remove_foreign(request: &RemoveRequest, Pinned { netns, inside }: Pinned) -> Result<Status, Failure> {
+fn remove_foreign(
+    request: &RemoveRequest,
+    PinnedNetns { netns, inside }: PinnedNetns,
+) -> Result<Status, Failure> {
     let mut sockets = Sockets::open(Some(netns), None)?;
     let side = Snapshot::read(&mut sockets)?.inside;
     let found = match &request.which {

@@ -4,11 +4,15 @@ use common::cidr::Cidr;
 use common::netlink::{Address, Link, NewAddress, OperState, PortVlan, Route, Rule, usual_scope};
 use common::target::{IfName, Mac};
 
-use crate::model::change::{AddressSpec, MovedNic, PlanStep, RouteSpec, SourceRule, StackedKind, Veth};
+use crate::model::change::{
+    AccessPort, AddressSpec, BridgeSpec, MovedNic, PlanStep, RouteSpec, SourceRule, StackedKind, StackedLink,
+    Veth,
+};
+use crate::model::filter::{AcceptRule, IptablesTable};
 use crate::model::netns::Netns;
 use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::snapshot::{FIRST_PLANNED_INDEX, NetnsState, Snapshot};
-use crate::model::sysctl::{SysctlKey, SysctlReading};
+use crate::model::sysctl::{SysctlChange, SysctlKey, SysctlReading};
 
 /// netdevice(7)
 const IFF_UP: u32 = 1;
@@ -53,37 +57,14 @@ impl Snapshot {
 
     fn simulate(&mut self, step: &PlanStep, sides: Sides) {
         match step {
-            PlanStep::AddBridge(bridge) => {
-                let mtu = bridge.mtu_bytes.unwrap_or(1500);
-                let index = self.free_index();
-                let link =
-                    Link { flags: IFF_UP, ..new_link(index, &bridge.name, Some(bridge.mac), "bridge", mtu) };
-                self.host.links.push(link);
-            }
-            PlanStep::DelBridge(bridge) => {
-                let found =
-                    self.host.links.iter().find(|link| link.is_bridge() && link.mac == Some(bridge.mac));
-                let index = found.map(|link| link.index);
-                let is_port = |link: &Link| link.master == index;
-                if let Some(index) = index.filter(|_| !self.host.links.iter().any(is_port)) {
-                    self.host.remove_link(index);
-                }
-            }
+            PlanStep::AddBridge(bridge) => self.add_bridge(bridge),
+            PlanStep::DelBridge(bridge) => self.remove_bridge(bridge.mac),
             PlanStep::AddVeth(veth) => self.add_veth(veth, sides),
             PlanStep::DelVeth(veth) => {
                 self.remove(Netns::Container, sides, |link| veth.is_inside_end(link));
                 self.remove(veth.other_netns, sides, |link| veth.is_other_end(link));
             }
-            PlanStep::AddStackedLink(stacked) => {
-                let (index, parent) = (self.free_index(), self.host.link(stacked.parent.as_str()));
-                let below = parent.map(|link| (link.index, link.mac, link.mtu_bytes));
-                let mac = stacked.mac.or(below.and_then(|(_, mac, _)| mac));
-                let mtu = stacked.mtu_bytes.or(below.map(|(.., mtu)| mtu)).unwrap_or(1500);
-                let vlan = if let StackedKind::Vlan(id) = stacked.on { Some(id) } else { None };
-                let link = new_link(index, &stacked.name, mac, stacked.on.kind(), mtu);
-                let link = Link { vlan, link: below.map(|(index, ..)| index), ..link };
-                self.state(stacked.netns, sides).into_iter().for_each(|side| side.links.push(link.clone()));
-            }
+            PlanStep::AddStackedLink(stacked) => self.add_stacked_link(stacked, sides),
             PlanStep::DelStackedLink(stacked) => {
                 self.remove(stacked.netns, sides, |link| stacked.matches(link));
             }
@@ -106,22 +87,12 @@ impl Snapshot {
                     (link.flags, link.operstate) = (link.flags | IFF_UP, OperState::Up);
                 });
             }
-            PlanStep::SetAccessPort(port) => {
-                if let Some(index) = self.host.link(port.link.as_str()).map(|link| link.index) {
-                    self.host.port_vlans.retain(|vlan| vlan.index != index);
-                    let vlan = PortVlan { index, id: port.vlan, is_pvid: true, is_untagged: true };
-                    self.host.port_vlans.push(vlan);
-                }
-            }
+            PlanStep::SetAccessPort(port) => self.set_access_port(port),
             PlanStep::AddAddress(spec) => {
                 self.state(spec.netns, sides).into_iter().for_each(|side| side.add_address(spec));
             }
             PlanStep::DelAddress(spec) => {
-                if let Some(side) = self.state(spec.netns, sides)
-                    && let Some(index) = side.link(spec.link.as_str()).map(|link| link.index)
-                {
-                    side.addresses.retain(|held| held.index != index || held.address != spec.cidr.address());
-                }
+                self.state(spec.netns, sides).into_iter().for_each(|side| side.remove_address(spec));
             }
             PlanStep::AddRoute(spec) => {
                 self.state(spec.netns, sides).into_iter().for_each(|side| side.add_route(spec));
@@ -141,24 +112,8 @@ impl Snapshot {
                     .for_each(|side| side.rules.retain(|known| *known != as_rule(rule)));
             }
             PlanStep::SetSysctl(sysctl) => self.set(sysctl.netns, &sysctl.key, &sysctl.value, sides),
-            PlanStep::ResetSysctl(sysctl) => {
-                let before = sysctl.before.as_ref().map(|before| (&sysctl.key, before));
-                for (key, value) in
-                    before.into_iter().chain(sysctl.along.iter().map(|(key, value)| (key, value)))
-                {
-                    self.set(sysctl.netns, key, value, sides);
-                }
-            }
-            PlanStep::AddAccept(accept) => {
-                let its = |table: &&mut crate::model::filter::IptablesTable| {
-                    table.program.as_ref() == Some(&accept.program)
-                };
-                for listing in self.filters.tables.iter_mut().filter(its).flat_map(|table| &mut table.listing)
-                {
-                    let (chain, comment) = (&accept.chain, accept.comment());
-                    listing.0 += &format!("\n-A {chain} -m comment --comment \"{comment}\" -j ACCEPT");
-                }
-            }
+            PlanStep::ResetSysctl(sysctl) => self.reset(sysctl, sides),
+            PlanStep::AddAccept(accept) => self.add_accept(accept),
             // No plan depends on these.
             PlanStep::SetAlias { .. }
             | PlanStep::SetHairpin { .. }
@@ -173,6 +128,56 @@ impl Snapshot {
             | PlanStep::DelRules(_)
             | PlanStep::ExchangeRules { .. }
             | PlanStep::DelAccept(_) => {}
+        }
+    }
+
+    fn add_bridge(&mut self, bridge: &BridgeSpec) {
+        let (index, mtu) = (self.free_index(), bridge.mtu_bytes.unwrap_or(1500));
+        let link = new_link(index, &bridge.name, Some(bridge.mac), "bridge", mtu);
+        self.host.links.push(Link { flags: IFF_UP, ..link });
+    }
+
+    /// Only where nothing is plugged into it.
+    fn remove_bridge(&mut self, mac: Mac) {
+        let found = self.host.links.iter().find(|link| link.is_bridge() && link.mac == Some(mac));
+        let index = found.map(|link| link.index);
+        let is_port = |link: &Link| link.master == index;
+        if let Some(index) = index.filter(|_| !self.host.links.iter().any(is_port)) {
+            self.host.remove_link(index);
+        }
+    }
+
+    fn add_stacked_link(&mut self, stacked: &StackedLink, sides: Sides) {
+        let (index, parent) = (self.free_index(), self.host.link(stacked.parent.as_str()));
+        let below = parent.map(|link| (link.index, link.mac, link.mtu_bytes));
+        let mac = stacked.mac.or(below.and_then(|(_, mac, _)| mac));
+        let mtu = stacked.mtu_bytes.or(below.map(|(.., mtu)| mtu)).unwrap_or(1500);
+        let vlan = if let StackedKind::Vlan(id) = stacked.on { Some(id) } else { None };
+        let link = new_link(index, &stacked.name, mac, stacked.on.kind(), mtu);
+        let link = Link { vlan, link: below.map(|(index, ..)| index), ..link };
+        self.state(stacked.netns, sides).into_iter().for_each(|side| side.links.push(link.clone()));
+    }
+
+    fn set_access_port(&mut self, port: &AccessPort) {
+        if let Some(index) = self.host.link(port.link.as_str()).map(|link| link.index) {
+            self.host.port_vlans.retain(|vlan| vlan.index != index);
+            let vlan = PortVlan { index, id: port.vlan, is_pvid: true, is_untagged: true };
+            self.host.port_vlans.push(vlan);
+        }
+    }
+
+    fn reset(&mut self, sysctl: &SysctlChange, sides: Sides) {
+        let before = sysctl.before.as_ref().map(|before| (&sysctl.key, before));
+        for (key, value) in before.into_iter().chain(sysctl.along.iter().map(|(key, value)| (key, value))) {
+            self.set(sysctl.netns, key, value, sides);
+        }
+    }
+
+    fn add_accept(&mut self, accept: &AcceptRule) {
+        let its = |table: &&mut IptablesTable| table.program.as_ref() == Some(&accept.program);
+        for listing in self.filters.tables.iter_mut().filter(its).flat_map(|table| &mut table.listing) {
+            let (chain, comment) = (&accept.chain, accept.comment());
+            listing.0 += &format!("\n-A {chain} -m comment --comment \"{comment}\" -j ACCEPT");
         }
     }
 
@@ -250,6 +255,12 @@ impl NetnsState {
         self.addresses.retain(|held| held.index != index);
         self.routes.retain(|route| route.index != Some(index));
         self.port_vlans.retain(|vlan| vlan.index != index);
+    }
+
+    fn remove_address(&mut self, spec: &AddressSpec) {
+        let index = self.link(spec.link.as_str()).map(|link| link.index);
+        let is_it = |held: &Address| Some(held.index) == index && held.address == spec.cidr.address();
+        self.addresses.retain(|held| !is_it(held));
     }
 
     fn add_address(&mut self, spec: &AddressSpec) {

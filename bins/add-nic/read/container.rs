@@ -16,18 +16,18 @@ use crate::tool::TOOL;
 
 /// A network namespace held open, and what is remembered of it.
 #[derive(Debug)]
-pub struct Pinned {
+pub struct PinnedNetns {
     pub netns: Namespace,
     pub inside: ContainerNetns,
 }
 
 /// The network namespace of what `target` means.
-pub fn pin(target: &Target, search: &SearchOptions) -> Result<Pinned, Failure> {
+pub fn pin(target: &Target, search: &SearchOptions) -> Result<PinnedNetns, Failure> {
     hold(target, search.find.session().find_to_act(TOOL, target)?, search)
 }
 
 /// The network namespace of what was `found`.
-pub fn hold(target: &Target, found: Found, search: &SearchOptions) -> Result<Pinned, Failure> {
+pub fn hold(target: &Target, found: Found, search: &SearchOptions) -> Result<PinnedNetns, Failure> {
     if let Some(container) =
         found.container.as_ref().filter(|container| container.state == ContainerState::Paused)
     {
@@ -52,7 +52,7 @@ pub fn hold(target: &Target, found: Found, search: &SearchOptions) -> Result<Pin
         container: container.as_ref().map(RecordedContainer::of),
         process,
     };
-    Ok(Pinned { netns, inside })
+    Ok(PinnedNetns { netns, inside })
 }
 
 /// A name that is a TARGET too.

@@ -9,7 +9,7 @@ use crate::model::shell::NetnsFiles;
 use crate::model::snapshot::Snapshot;
 use crate::model::wanted::Wanted;
 use crate::plan::input::{PlanInput, RandomBytes};
-use crate::read::container::{Pinned, pin};
+use crate::read::container::{PinnedNetns, pin};
 use crate::read::sockets::Sockets;
 
 /// The networks that are connected.
@@ -22,12 +22,12 @@ pub struct Endpoints {
 impl Endpoints {
     /// The container's, and that of the other one if there is one; held, and a socket in each.
     pub fn open(
-        Pinned { netns, inside }: Pinned,
+        PinnedNetns { netns, inside }: PinnedNetns,
         wanted: &Wanted,
         search: &SearchOptions,
     ) -> Result<(Self, Sockets), Failure> {
         let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, search)).transpose()?;
-        let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
+        let (peer_netns, peer) = other.map(|PinnedNetns { netns, inside }| (netns, inside)).unzip();
         Ok((Endpoints { inside, peer }, Sockets::open(Some(netns), peer_netns)?))
     }
 
@@ -71,7 +71,7 @@ impl Endpoints {
 }
 
 /// The other container, which must be in another network.
-fn pin_peer(peer: &Target, inside: &ContainerNetns, search: &SearchOptions) -> Result<Pinned, Failure> {
+fn pin_peer(peer: &Target, inside: &ContainerNetns, search: &SearchOptions) -> Result<PinnedNetns, Failure> {
     let pinned = pin(peer, search)?;
     if pinned.inside.is_same_as(inside) {
         return Err(Failure::failed(

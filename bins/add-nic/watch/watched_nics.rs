@@ -29,7 +29,7 @@ use crate::model::snapshot::NetnsState;
 use crate::model::view::NicView;
 use crate::parse::watch_file::WatchEntry;
 use crate::preflight::warning::Warning;
-use crate::read::container::{Pinned, has_lost_its_network, hold, reopen};
+use crate::read::container::{PinnedNetns, has_lost_its_network, hold, reopen};
 use crate::read::endpoints::Endpoints;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
@@ -368,7 +368,7 @@ impl WatchSession<'_> {
     fn plan_anew(&self, entry: &WatchEntry, record: &NicRecord) -> Result<(), Failure> {
         let Some(netns) = reopen(&record.inside) else { return Ok(()) };
         let began = Instant::now();
-        let pinned = Pinned { netns, inside: record.inside.clone() };
+        let pinned = PinnedNetns { netns, inside: record.inside.clone() };
         let (ends, sockets) = Endpoints::open(pinned, &entry.wanted, &entry.options.search)?;
         let task = AddTask { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
         let options = AddOptions { replace: true, ..entry.options };

@@ -18,7 +18,7 @@ use crate::report::verdict as verdict_event;
 /// What each kind of event has in addition to what all have.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum What {
+enum EventData {
     Packet {
         seq: u64,
     },
@@ -68,8 +68,8 @@ struct EchoSummary {
 pub fn event(what: &EchoEvent, from: &str, session: &EchoSession) -> Result<(), Failure> {
     let family = IpFamily::of(session.to.address);
     let (kind, what) = match what {
-        EchoEvent::Sent { seq } => (EventKind::Sent, What::Packet { seq: *seq }),
-        EchoEvent::Lost { seq } => (EventKind::Lost, What::Packet { seq: *seq }),
+        EchoEvent::Sent { seq } => (EventKind::Sent, EventData::Packet { seq: *seq }),
+        EchoEvent::Lost { seq } => (EventKind::Lost, EventData::Packet { seq: *seq }),
         EchoEvent::Outstanding { .. } => return Ok(()),
         EchoEvent::Answered(answered) => {
             let kind = if answered.is_duplicate { EventKind::Duplicate } else { EventKind::Reply };
@@ -81,12 +81,12 @@ pub fn event(what: &EchoEvent, from: &str, session: &EchoSession) -> Result<(), 
             let (icmp_type, icmp_code) = (Some(error.kind), Some(error.code));
             (
                 EventKind::Error,
-                What::Refused { seq: Some(*seq), by: error.by, says, icmp_type, icmp_code, mtu_bytes },
+                EventData::Refused { seq: Some(*seq), by: error.by, says, icmp_type, icmp_code, mtu_bytes },
             )
         }
         EchoEvent::NotSent { seq, errno, mtu_bytes } => {
             let says = errno.desc().to_owned();
-            let what = What::Refused {
+            let what = EventData::Refused {
                 seq: Some(*seq),
                 by: None,
                 says,
@@ -98,7 +98,7 @@ pub fn event(what: &EchoEvent, from: &str, session: &EchoSession) -> Result<(), 
         }
         EchoEvent::Garbled { from, seq } => {
             let says = garbled_in_words(*seq).to_owned();
-            let what = What::Refused {
+            let what = EventData::Refused {
                 seq: *seq,
                 by: Some(*from),
                 says,
@@ -119,8 +119,8 @@ fn is_about_mtu(family: IpFamily, kind: u8, code: u8) -> bool {
     }
 }
 
-fn answer(answered: &EchoAnswer) -> What {
-    What::Answer {
+fn answer(answered: &EchoAnswer) -> EventData {
+    EventData::Answer {
         seq: answered.seq,
         by: answered.from,
         bytes: answered.bytes,
@@ -153,11 +153,11 @@ pub fn summary(from: &str, session: &EchoSession, verdict: &Verdict) -> Result<(
         rtt_mdev_us: trips.map(|trips| micros(trips.mdev())),
         silence: verdict.text.clone().filter(|_| statistics.received == 0),
     };
-    print(EventKind::Summary, What::Summary(Box::new(summary)), from, session)?;
+    print(EventKind::Summary, EventData::Summary(Box::new(summary)), from, session)?;
     verdict_event::print(from, &session.to.word, Some(session.to.address), verdict)
 }
 
-fn print(event: EventKind, what: What, from: &str, session: &EchoSession) -> Result<(), Failure> {
+fn print(event: EventKind, what: EventData, from: &str, session: &EchoSession) -> Result<(), Failure> {
     let to = &session.to;
     Event { event, stamp: EventTime::now(), from, dest: &to.word, address: Some(to.address), what }
         .print()?;

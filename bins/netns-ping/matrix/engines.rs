@@ -16,11 +16,11 @@ use crate::request::Families;
 use crate::tool::TOOL;
 
 /// The containers that share a network, and the networks that their engines say they are on; `None` if none tells.
-type Told = (Vec<Container>, Option<Vec<ExpectedNetwork>>);
+type EngineNetworks = (Vec<Container>, Option<Vec<ExpectedNetwork>>);
 
 /// What was said of each network.
 pub struct EngineWords {
-    told: HashMap<NamespaceId, Told>,
+    told: HashMap<NamespaceId, EngineNetworks>,
     session: FindSession,
     /// Whether all engines that tell of networks could be asked.
     pub all_were_told: bool,
@@ -35,7 +35,7 @@ impl EngineWords {
         config: FindConfig,
     ) -> Self {
         let session = config.session();
-        let mut told: HashMap<NamespaceId, Told> =
+        let mut told: HashMap<NamespaceId, EngineNetworks> =
             held.map(|inside| (inside.netns.identity(), (Vec::new(), None))).collect();
         let (containers, netns): (Vec<_>, Vec<_>) =
             running.into_iter().filter(|(_, netns)| told.contains_key(netns)).unzip();
@@ -57,7 +57,7 @@ impl EngineWords {
     }
 
     /// What was said of the network with this identity.
-    pub fn of(&mut self, netns: NamespaceId) -> Told {
+    pub fn of(&mut self, netns: NamespaceId) -> EngineNetworks {
         self.told.remove(&netns).unwrap_or_default()
     }
 

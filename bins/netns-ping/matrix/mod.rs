@@ -23,7 +23,7 @@ use common::namespace::NamespaceKind;
 use common::output::quotable;
 use common::packet::icmp::TOKEN_BYTES;
 use common::packet::random;
-use common::probe::{self, Ended, ProbeSignals};
+use common::probe::{self, LoopEnd, ProbeSignals};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::network::netns::TargetNetns;
@@ -97,7 +97,7 @@ fn ping_all(request: &MatrixRequest) -> Result<Status, Failure> {
             (probe::run(&mut task, &signals, deadline)?, 0)
         }
     };
-    let is_whole = ended == Ended::Done;
+    let is_whole = ended == LoopEnd::Done;
     reason::explain(&mut nodes, &mut pairs, request, signals.as_fd())?;
     report::end(&nodes, &pairs, strays, began.elapsed(), request)?;
     let is_failing = pairs.iter().any(Pair::is_lost) || nodes.iter().any(|node| !node.faults.is_empty());

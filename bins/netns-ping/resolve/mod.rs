@@ -23,14 +23,17 @@ pub use routes::{ContainerRoutes, Origin};
 pub use unresolved::Unresolved;
 
 /// What was found of each DEST, in the order in which they were typed.
-pub type Resolved = Vec<Result<Destination, Unresolved>>;
+pub type ResolvedDests = Vec<Result<Destination, Unresolved>>;
 
 /// Finds what each DEST means. What is of the host (other containers, files) is looked at first, and only then the
 /// container's network entered.
 ///
 /// # Errors
 /// When the network cannot be looked at at all; what is wrong with one DEST is said in its place.
-pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved, ContainerRoutes), Failure> {
+pub fn all(
+    endpoints: &ProbeEndpoints,
+    inside: &TargetNetns,
+) -> Result<(ResolvedDests, ContainerRoutes), Failure> {
     let other = |dest: &Dest| match dest.host() {
         Some(DestHost::Container(target)) => Some(OtherContainer::find(target, &endpoints.find)),
         _ => None,

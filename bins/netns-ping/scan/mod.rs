@@ -22,7 +22,7 @@ use common::failure::{Failure, Status, report_all};
 use common::packet::icmp::{EchoOptions, EchoSocket, TOKEN_BYTES};
 use common::packet::neighbour::{Listen, NeighbourSocket};
 use common::packet::{IpFamily, TxStage, random};
-use common::probe::{self, Ended, ProbeSignals};
+use common::probe::{self, LoopEnd, ProbeSignals};
 
 use crate::network::holders::MacHolders;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
@@ -81,7 +81,7 @@ fn ask_for_all(request: &ScanRequest, endpoints: &ProbeEndpoints) -> Result<Stat
     let mut run = ScanRun::new(tasks, results, report, &holders, request.quiet);
     let deadline = endpoints.deadline.map(|deadline| began + deadline);
     let ended = probe::run(&mut run, &signals, deadline)?;
-    let (has_answers, broken) = run.end((ended == Ended::Stopped, is_whole), began.elapsed())?;
+    let (has_answers, broken) = run.end((ended == LoopEnd::Stopped, is_whole), began.elapsed())?;
     let status = match (broken.is_empty() && is_whole, has_answers) {
         (false, _) => Status::Failed,
         (true, true) => Status::Yes,

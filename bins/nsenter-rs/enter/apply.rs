@@ -14,12 +14,12 @@ use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::enter::credentials::{Credentials, Outside};
 use crate::enter::hardening;
-use crate::enter::opened::{Opened, open};
+use crate::enter::opened::{OpenedFiles, open};
 use crate::enter::place::is_not_our_root;
 use crate::enter::shield::Shield;
 use crate::enter::source::EntrySource;
 use crate::enter::view;
-use crate::host_tools::{HostTools, Ready, Settled};
+use crate::host_tools::{EnteredTool, HostTools, StartableTool};
 use crate::judge::refused;
 use crate::judge::rules::Capability;
 use crate::plan::exposure::Exposure;
@@ -28,16 +28,16 @@ use crate::tool::TOOL;
 
 /// What the program will be started with, once we are where the plan wants us.
 #[derive(Debug)]
-pub struct Entered {
+pub struct EnteredTarget {
     /// The target's environment, where that was asked for.
     pub environment: Option<Vec<(OsString, OsString)>>,
     pub credentials: Credentials,
     /// Where a procfs of the PID namespace is still to be shown, which requires a process that is in it.
     needs_procfs: Option<PrivateMounts>,
     /// The host's program, where it is not looked up inside.
-    host_tools: Option<Settled>,
+    host_tools: Option<EnteredTool>,
     /// The same when its power is what the program will have.
-    pub ready: Option<Ready>,
+    pub ready: Option<StartableTool>,
 }
 
 /// Joins the namespaces and changes root and working directory.
@@ -46,8 +46,8 @@ pub fn enter(
     mut source: EntrySource,
     host_tools: Option<HostTools>,
     shield: Option<Shield>,
-) -> Result<Entered, Failure> {
-    let Opened { root, own_root, wd, environment } = Opened::open(plan, &source)?;
+) -> Result<EnteredTarget, Failure> {
+    let OpenedFiles { root, own_root, wd, environment } = OpenedFiles::open(plan, &source)?;
     let outside = Outside::prepare(plan, &source)?;
     hardening::before_joining(plan)?;
     match &plan.join {
@@ -77,7 +77,7 @@ pub fn enter(
     hardening::after_joining(plan)?;
     let host_tools = host_tools.map(|host_tools| host_tools.settle(top.as_ref())).transpose()?;
     let mounts = mounts(plan, &source, shield)?;
-    Ok(Entered {
+    Ok(EnteredTarget {
         environment,
         credentials: outside.inside(plan, &source)?,
         host_tools,
@@ -118,7 +118,7 @@ pub fn opens_host(exposure: &Exposure) {
     say(TOOL, format_args!("{exposure}; {OPENS_THE_HOST}"));
 }
 
-impl Entered {
+impl EnteredTarget {
     /// The environment that the program is to have.
     pub fn environment(&self) -> Vec<(OsString, OsString)> {
         self.environment.clone().unwrap_or_else(|| std::env::vars_os().collect())

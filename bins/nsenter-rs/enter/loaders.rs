@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::host_tools::{Elf, Program, Root, loaders};
-use crate::unreadable::Unmade;
+use crate::unreadable::UnreadableError;
 
 /// More words than people type.
 const MOST_WORDS: usize = 100;
@@ -24,8 +24,8 @@ pub fn places(
     program: Option<&Path>,
     arguments: &[OsString],
     path: &OsStr,
-) -> Result<BTreeSet<PathBuf>, Unmade> {
-    let root = Root::open(Path::new("/")).map_err(Unmade::Copy)?;
+) -> Result<BTreeSet<PathBuf>, UnreadableError> {
+    let root = Root::open(Path::new("/")).map_err(UnreadableError::Copy)?;
     let mut places: BTreeSet<PathBuf> = loaders(&root).collect();
     places.retain(|place| root.executable(place).is_ok());
     if let Some(program) = program {
@@ -45,8 +45,8 @@ fn is_of_name(byte: u8) -> bool {
 }
 
 /// The file whose permissions decide. None where the program cannot be read, for then the kernel does what we want anyway.
-fn started_through(root: &Root, name: &OsStr, path: &OsStr) -> Result<Option<PathBuf>, Unmade> {
-    let unknown = |why: String| Unmade::Program(name.to_owned(), why);
+fn started_through(root: &Root, name: &OsStr, path: &OsStr) -> Result<Option<PathBuf>, UnreadableError> {
+    let unknown = |why: String| UnreadableError::Program(name.to_owned(), why);
     match Program::find(root, name, path) {
         Ok(Program { elf: Elf { interpreter: Some(loader), .. }, .. }) if loader.is_absolute() => {
             root.canonical(&loader).map(Some).map_err(|error| unknown(error.to_string()))
@@ -79,8 +79,8 @@ fn has_other_formats() -> bool {
 }
 
 /// The file at one of the places, opened as the kernel will.
-pub fn open(place: &Path) -> Result<File, Unmade> {
-    File::open(place).map_err(Unmade::Copy)
+pub fn open(place: &Path) -> Result<File, UnreadableError> {
+    File::open(place).map_err(UnreadableError::Copy)
 }
 
 #[cfg(test)]
@@ -130,6 +130,6 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said() {
         let missing = places(Some(Path::new("/nowhere/at-all")), &[], OsStr::new(PATH));
-        assert!(matches!(missing, Err(Unmade::Program(..))), "{missing:?}");
+        assert!(matches!(missing, Err(UnreadableError::Program(..))), "{missing:?}");
     }
 }

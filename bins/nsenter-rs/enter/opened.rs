@@ -20,16 +20,16 @@ use crate::wanted::TakenFrom;
 /// What comes from the host or from the target's `/proc` beside namespaces: it is opened before those are joined, for
 /// inside both may be out of reach.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedFiles {
     pub root: Option<OwnedFd>,
     pub own_root: Option<OwnedFd>,
     pub wd: Option<OwnedFd>,
     pub environment: Option<Vec<(OsString, OsString)>>,
 }
 
-impl Opened {
+impl OpenedFiles {
     pub fn open(plan: &Plan, source: &EntrySource) -> Result<Self, Failure> {
-        Ok(Opened {
+        Ok(OpenedFiles {
             root: plan.root.as_ref().map(|from| directory(from, "root", source)).transpose()?,
             own_root: if plan.own_root { Some(directory(&TakenFrom::Target, "root", source)?) } else { None },
             wd: plan.wd.as_ref().map(|from| directory(from, "cwd", source)).transpose()?,

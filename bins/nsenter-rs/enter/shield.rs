@@ -14,7 +14,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::enter::loaders::{open, places};
 use crate::unreadable::nobody::{nobody, nobody_within};
-use crate::unreadable::{Unmade, Unreadable};
+use crate::unreadable::{Unreadable, UnreadableError};
 
 /// What is mounted over the loaders.
 #[derive(Debug)]
@@ -42,20 +42,20 @@ impl Shield {
         arguments: &[OsString],
         path: &OsStr,
         user: Option<&Namespace>,
-    ) -> Result<Self, Unmade> {
+    ) -> Result<Self, UnreadableError> {
         if !root_is_mount_point() {
-            return Err(Unmade::Chroot);
+            return Err(UnreadableError::Chroot);
         }
         let places = places(program, arguments, path)?;
         let copies = nobody().and_then(|nobody| copies(&mut Unreadable::of(nobody), &places));
         let prepared = match copies {
             Ok(copies) => ShieldParts::Copies(copies),
             // A caller without power over these mounts may get some with the user namespace, or over a copy of them.
-            Err(Unmade::NotPermitted) if user.is_some() => {
+            Err(UnreadableError::NotPermitted) if user.is_some() => {
                 ShieldParts::Nobody(user.map_or_else(nobody, nobody_within)?)
             }
             // Linux 6.3 to 6.14 can copy where the tmpfs is attached.
-            Err(Unmade::NotPermitted | Unmade::NotCopied) => ShieldParts::Nobody(nobody()?),
+            Err(UnreadableError::NotPermitted | UnreadableError::NotCopied) => ShieldParts::Nobody(nobody()?),
             Err(error) => return Err(error),
         };
         Ok(Shield { places, prepared })
@@ -71,19 +71,19 @@ impl Shield {
         arguments: &[OsString],
         path: &OsStr,
         joins_user: bool,
-    ) -> Result<(), Unmade> {
+    ) -> Result<(), UnreadableError> {
         if !root_is_mount_point() {
-            return Err(Unmade::Chroot);
+            return Err(UnreadableError::Chroot);
         }
         if !common::sys::has_mount_setattr() {
-            return Err(Unmade::OldKernel);
+            return Err(UnreadableError::OldKernel);
         }
         if std::fs::read("/proc/sys/user/max_user_namespaces").is_ok_and(|most| most.trim_ascii() == b"0") {
-            return Err(Unmade::NoUserNamespace(Errno::ENOSPC));
+            return Err(UnreadableError::NoUserNamespace(Errno::ENOSPC));
         }
         let may = capabilities(None).is_ok_and(|ours| ours.effective.contains(CapabilitySet::SYS_ADMIN));
         if !may && !joins_user {
-            return Err(Unmade::NotPermitted);
+            return Err(UnreadableError::NotPermitted);
         }
         // Where the kernel may be too old it is tried, with a tmpfs that is attached nowhere; over mounts of a user namespace
         // that is still to be joined it cannot be tried.
@@ -97,7 +97,7 @@ impl Shield {
     ///
     /// # Errors
     /// What the kernel says, and then some may be mounted.
-    pub fn lay(self, mounts: &PrivateMounts) -> Result<(), Unmade> {
+    pub fn lay(self, mounts: &PrivateMounts) -> Result<(), UnreadableError> {
         let copies = match self.prepared {
             ShieldParts::Copies(copies) => copies,
             ShieldParts::Nobody(nobody) => {
@@ -106,13 +106,14 @@ impl Shield {
         };
         for (place, copy) in self.places.iter().zip(&copies) {
             let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-            move_mount(copy, "", CWD, place, flags).map_err(|errno| Unmade::of_copying(errno.into()))?;
+            move_mount(copy, "", CWD, place, flags)
+                .map_err(|errno| UnreadableError::of_copying(errno.into()))?;
         }
         Ok(())
     }
 }
 
-fn copies(unreadable: &mut Unreadable, places: &BTreeSet<PathBuf>) -> Result<Vec<OwnedFd>, Unmade> {
+fn copies(unreadable: &mut Unreadable, places: &BTreeSet<PathBuf>) -> Result<Vec<OwnedFd>, UnreadableError> {
     places.iter().map(|place| unreadable.copy(&mut open(place)?, 0o711)).collect()
 }
 

@@ -20,7 +20,7 @@ use crate::judge::refused;
 use crate::plan::exposure::Dumpability;
 use crate::plan::host_tools_mode::MountPowers;
 use crate::plan::{Plan, Snapshot};
-use crate::unreadable::Unmade;
+use crate::unreadable::UnreadableError;
 use crate::wanted::{TakenFrom, Wanted};
 
 /// What `wanted` is planned from; with it comes what will make the program undumpable, where that can be made already.
@@ -136,7 +136,11 @@ fn dumpability(
 }
 
 /// None where it is only to be foreseen.
-fn shield_for(source: &EntrySource, wanted: &Wanted, draft: &Plan) -> Result<Option<Shield>, Unmade> {
+fn shield_for(
+    source: &EntrySource,
+    wanted: &Wanted,
+    draft: &Plan,
+) -> Result<Option<Shield>, UnreadableError> {
     let inside = ProgramSurroundings::on_the_host(
         working_directory(source, draft),
         opened::environment(draft, source).ok().flatten(),
@@ -160,8 +164,8 @@ fn shield_for(source: &EntrySource, wanted: &Wanted, draft: &Plan) -> Result<Opt
         _ if !draft.joins(NamespaceKind::User) => None,
         Some(named) => Some(named),
         None => {
-            let process = source.process().map_err(|_| Unmade::NotPermitted)?;
-            opened = process.namespace(NamespaceKind::User).map_err(|_| Unmade::NotPermitted)?;
+            let process = source.process().map_err(|_| UnreadableError::NotPermitted)?;
+            opened = process.namespace(NamespaceKind::User).map_err(|_| UnreadableError::NotPermitted)?;
             Some(&opened)
         }
     };

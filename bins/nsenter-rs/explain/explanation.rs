@@ -3,7 +3,7 @@
 use common::namespace::NamespaceKind;
 use serde::Serialize;
 
-use crate::judge::rules::{Check, EntryFacts, Met};
+use crate::judge::rules::{Check, CheckOutcome, EntryFacts};
 
 /// Everything there is to say; what `--json` prints.
 #[derive(Debug, Serialize)]
@@ -14,7 +14,7 @@ pub struct Explanation {
     pub namespaces: Vec<Row>,
     pub rules: Vec<RuleLine>,
     pub steps: Vec<String>,
-    pub exposure: Option<Exposed>,
+    pub exposure: Option<ExposureLine>,
     pub hint: Option<common::hint::Hint>,
 }
 
@@ -57,7 +57,7 @@ pub struct RuleLine {
 
 /// Whether processes of the target could trace the program.
 #[derive(Debug, Serialize)]
-pub struct Exposed {
+pub struct ExposureLine {
     pub safe: bool,
     pub why: String,
 }
@@ -65,9 +65,9 @@ pub struct Exposed {
 impl RuleLine {
     pub fn of(check: &Check, facts: &EntryFacts) -> Self {
         let met = match check.met {
-            Met::Yes => Some(true),
-            Met::No => Some(false),
-            Met::Unknown => None,
+            CheckOutcome::Yes => Some(true),
+            CheckOutcome::No => Some(false),
+            CheckOutcome::Unknown => None,
         };
         RuleLine { met, rule: check.asks(facts), why: check.why.clone() }
     }

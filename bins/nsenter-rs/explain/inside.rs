@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use crate::enter::descriptors;
 use crate::enter::lookup::{LookupRoot, ProgramSurroundings, StartDirectory, open_below};
 use crate::enter::neighbours::processes_in;
-use crate::enter::opened::Opened;
+use crate::enter::opened::OpenedFiles;
 use crate::enter::place::{self, DIRECTORY};
 use crate::enter::source::EntrySource;
 use crate::identity::cgroup;
@@ -25,7 +25,7 @@ pub fn look(plan: &Plan, source: &EntrySource) -> (ProgramSurroundings, Vec<Entr
     let mut rule = |what, result: Result<(), Failure>| {
         rules.push(EntryRule::Ahead { what, failure: result.err() });
     };
-    let mut opened = Opened::open(plan, source);
+    let mut opened = OpenedFiles::open(plan, source);
     if plan.root.is_some() || plan.own_root || plan.wd.is_some() || plan.environment {
         let result = opened.as_ref().map(|_| ()).map_err(Failure::clone);
         rule("root, working directory and environment can be opened", result);
@@ -64,7 +64,7 @@ pub fn look(plan: &Plan, source: &EntrySource) -> (ProgramSurroundings, Vec<Entr
 }
 
 /// Where the program's names begin.
-fn tree(plan: &Plan, source: &EntrySource, opened: Option<&mut Opened>) -> LookupRoot {
+fn tree(plan: &Plan, source: &EntrySource, opened: Option<&mut OpenedFiles>) -> LookupRoot {
     let Some(opened) = opened else { return LookupRoot::Unseen };
     let root = opened.root.take().or_else(|| opened.own_root.take());
     match root {

@@ -15,21 +15,21 @@ use crate::enter::lookup::{self, Lookup};
 use crate::enter::snapshot;
 use crate::enter::source::EntrySource;
 use crate::habits;
-use crate::host_tools::{self, HostTools, Keep, NotOpened, Trust};
+use crate::host_tools::{self, HostTools, KitLifetime, NotOpened, Trust};
 use crate::judge::facts;
 use crate::judge::refused;
-use crate::judge::rules::{self, Bar, Check, EntryFacts, EntryRule, Met, Over};
+use crate::judge::rules::{self, Check, CheckOutcome, EntryFacts, EntryRule, Over, PtraceRefusal};
 use crate::plan::Plan;
 use crate::plan::host_tools_mode::HostToolsMode;
 use crate::tool::TOOL;
 use crate::wanted::Wanted;
 
-use explanation::{Explanation, Exposed, NamespaceState, Row, RuleLine};
+use explanation::{Explanation, ExposureLine, NamespaceState, Row, RuleLine};
 
 /// The target's namespaces as far as they can be opened, and what bars us from the rest.
 struct VisibleNamespaces {
     namespaces: Vec<(NamespaceKind, Namespace)>,
-    bar: Option<Bar>,
+    bar: Option<PtraceRefusal>,
 }
 
 /// Explains on standard output what `wanted` takes. The exit status says whether it would be let in.
@@ -80,7 +80,7 @@ fn look(wanted: &Wanted, source: &EntrySource) -> Result<Explanation, Failure> {
         Err(_) if needs_process && seen.bar.is_some() => Vec::new(),
         joined => joined?,
     };
-    let failing = checks.iter().find(|check| check.met == Met::No);
+    let failing = checks.iter().find(|check| check.met == CheckOutcome::No);
     explanation.permitted = failing.is_none();
     let of_program = explanation.hint.take();
     explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts).or(of_program));
@@ -129,11 +129,12 @@ fn plan(
     );
     // What goes in is made before anything is entered, attached nowhere, and so it can be tried.
     if let (Some(mode), true, Some(None)) = (plan.host_tools, may_go, &missing) {
-        let failure = match HostTools::open(mode, &wanted.program, Trust::of(wanted), None, Keep::Tried) {
-            Err(NotOpened::Failed(failure)) => Some(failure),
-            // Of the program there is another rule.
-            Ok(_) | Err(NotOpened::Program(..)) => None,
-        };
+        let failure =
+            match HostTools::open(mode, &wanted.program, Trust::of(wanted), None, KitLifetime::Tried) {
+                Err(NotOpened::Failed(failure)) => Some(failure),
+                // Of the program there is another rule.
+                Ok(_) | Err(NotOpened::Program(..)) => None,
+            };
         let what = "the host's programs can be made available";
         checks.push(Check::new(EntryRule::Ahead { what, failure }, facts));
     }
@@ -147,7 +148,7 @@ fn plan(
     explanation.steps = steps.iter().map(ToString::to_string).collect();
     // Where the files are of others, there may be no process, or none that we may look at.
     if let (true, Some(exposure)) = (plan.comes_near_target(), &plan.exposure) {
-        explanation.exposure = Some(Exposed { safe: exposure.is_safe(), why: exposure.to_string() });
+        explanation.exposure = Some(ExposureLine { safe: exposure.is_safe(), why: exposure.to_string() });
     }
     Ok(plan.join.kinds().to_vec())
 }

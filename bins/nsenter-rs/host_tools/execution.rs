@@ -11,8 +11,8 @@ use nix::fcntl::AtFlags;
 use nix::sys::signal::Signal;
 
 use super::furnish::{ALONE, Contents, LIBRARIES, LOADER, NAMES, static_copy};
-use super::graft::Grafted;
-use super::hold::Held;
+use super::graft::GraftedKit;
+use super::hold::HostTreePath;
 use super::loader::{Loader, command_line};
 use super::program::{Program, directories};
 use super::root::{Root, below};
@@ -46,7 +46,7 @@ impl Execution {
         program: Program,
         arguments: &[OsString],
         mut environment: Environment,
-        grafted: &Grafted,
+        grafted: &GraftedKit,
     ) -> io::Result<Self> {
         let tree = |file: &Path| grafted.tree().join(below(file));
         let libraries = grafted.contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
@@ -137,7 +137,7 @@ impl Execution {
         mut program: Program,
         arguments: &[OsString],
         mut environment: Environment,
-        held: &Held,
+        held: &HostTreePath,
     ) -> io::Result<Self> {
         let tree = |file: &Path| held.path(file);
         let interpreter = program.elf.interpreter.clone();

@@ -40,12 +40,12 @@ const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
 /// What is mounted over the root, and the places that were found before anything of ours was mounted.
 #[derive(Debug)]
-pub struct Fixed {
+pub struct CoveredRoot {
     above: OwnedFd,
     shell: Option<OwnedFd>,
 }
 
-impl Fixed {
+impl CoveredRoot {
     /// Mounts an empty file system over our root: `spare`, where it cannot be made there any more.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Fixed {
             made => made?,
         };
         onto(&above, &root)?;
-        Ok(Fixed { above, shell })
+        Ok(CoveredRoot { above, shell })
     }
 
     /// A directory that the container cannot move, where the root has none.
@@ -96,7 +96,7 @@ impl Fixed {
     }
 }
 
-/// The file system of [`Fixed`], made before anything is joined.
+/// The file system of [`CoveredRoot`], made before anything is joined.
 ///
 /// # Errors
 /// What the kernel says.

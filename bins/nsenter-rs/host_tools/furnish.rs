@@ -112,7 +112,7 @@ pub struct Contents {
 }
 
 /// What a kit is made of.
-pub struct Making<'a> {
+pub struct KitSpec<'a> {
     pub root: &'a Root,
     pub path: &'a [PathBuf],
     pub libraries: &'a [PathBuf],
@@ -125,8 +125,8 @@ pub struct Making<'a> {
 ///
 /// # Errors
 /// What the kernel says.
-pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
-    let Making { root, path, libraries, interpreter, parts } = making;
+pub fn furnish(at: BorrowedFd<'_>, making: &KitSpec<'_>) -> io::Result<Contents> {
+    let KitSpec { root, path, libraries, interpreter, parts } = making;
     // Whatever the caller's umask: in a user namespace we are `other` for their modes.
     fs::chmodat(at, ".", Mode::from_raw_mode(0o755), AtFlags::empty())?;
     for directory in ["host", "bin", NAMES, "loader", "static", "alone/bin", LIBRARIES, "empty"] {

@@ -14,9 +14,9 @@ use nix::unistd::{chdir, fchdir};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
-use super::fixed::{self, Fixed};
+use super::fixed::{self, CoveredRoot};
 use super::furnish::{ALONE, Contents, NAMES, UNREADABLE};
-use super::kit::{Keep, Kit};
+use super::kit::{Kit, KitLifetime};
 use super::kit_place::KitPlace;
 use super::loader;
 use super::own_loaders;
@@ -25,7 +25,7 @@ use super::program::{Program, directories};
 use super::root::{Root, below};
 use super::tree::{self, HostTree, NODEV, NOEXEC, NOSUID, RDONLY};
 use super::trust::Trust;
-use crate::unreadable::{Unmade, Unreadable};
+use crate::unreadable::{Unreadable, UnreadableError};
 
 /// All that goes in, made before any namespace is entered.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub struct Graft {
 
 /// What has been grafted, and where.
 #[derive(Debug)]
-pub struct Grafted {
+pub struct GraftedKit {
     /// Where the kit is.
     pub base: PathBuf,
     pub contents: Contents,
@@ -66,7 +66,7 @@ impl Graft {
         path: &OsStr,
         trust: Trust,
         target: Option<&Root>,
-        keep: Keep,
+        keep: KitLifetime,
     ) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::failed("--host-tools", error);
         let spare = fixed::spare().map_err(|errno| failed(errno.into()))?;
@@ -104,7 +104,7 @@ impl Graft {
             Ok(()) => Vec::new(),
             // /run need not be a tmpfs: in a container it may be an overlay. Before Linux 6.3 a tmpfs cannot be mapped, and
             // then no copy can be had anywhere.
-            Err(Unmade::FileSystem) => copies(&kit, &mut unreadable)?,
+            Err(UnreadableError::FileSystem) => copies(&kit, &mut unreadable)?,
             Err(error) => return Err(not_fenced(error)),
         };
         let tree = tree::of_parts(&parts, &unreadable)?;
@@ -123,11 +123,11 @@ impl Graft {
     ///
     /// # Errors
     /// What the kernel says; then our mounts are a copy, and otherwise as they were.
-    pub fn attach(self, top: Option<&OwnedFd>) -> io::Result<Grafted> {
+    pub fn attach(self, top: Option<&OwnedFd>) -> io::Result<GraftedKit> {
         own_mounts(top, if self.no_exec { NOEXEC } else { 0 })?;
         own_loaders::lay(&self.own_loaders)?;
         let has_children = self.for_children();
-        let fixed = Fixed::mount(self.spare)?;
+        let fixed = CoveredRoot::mount(self.spare)?;
         let place = KitPlace::find().map_or_else(|| fixed.place(), Ok)?;
         attach(&self.kit.mount, &place.directory, Path::new(""))?;
         let kit = &self.kit.mount;
@@ -160,11 +160,11 @@ impl Graft {
         }
         let program = has_children.then(|| again(kit, "program")).transpose()?;
         fixed.lead_to(&place.path, program.as_ref())?;
-        Ok(Grafted { base: place.path, contents: self.kit.contents, alone: self.alone.is_some() })
+        Ok(GraftedKit { base: place.path, contents: self.kit.contents, alone: self.alone.is_some() })
     }
 }
 
-impl Grafted {
+impl GraftedKit {
     /// Where the host's tree is.
     pub fn tree(&self) -> PathBuf {
         self.base.join("host")
@@ -213,14 +213,14 @@ fn copies(kit: &Kit, unreadable: &mut Unreadable) -> Result<Vec<(PathBuf, OwnedF
 }
 
 /// The program must be one that it cannot read itself, and the host's files must belong to no known user.
-fn not_fenced(error: Unmade) -> Failure {
+fn not_fenced(error: UnreadableError) -> Failure {
     let what = format_args!(
         "processes of the container could read and trace the program, and so reach the host: {error}"
     );
     let instead = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
     Failure::failed("--host-tools", what).hint(match error {
-        Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", instead),
-        Unmade::NotPermitted => hint!("run it as root; {}", instead),
+        UnreadableError::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", instead),
+        UnreadableError::NotPermitted => hint!("run it as root; {}", instead),
         _ => Some(instead),
     })
 }

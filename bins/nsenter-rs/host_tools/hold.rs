@@ -17,16 +17,16 @@ const HIGH: i32 = 100;
 
 /// The host's root, which the program will have open.
 #[derive(Debug)]
-pub struct Hold(OwnedFd);
+pub struct HostRoot(OwnedFd);
 
 /// By which paths the program reaches the host's tree.
 #[derive(Debug)]
-pub struct Held {
+pub struct HostTreePath {
     /// None where there is no `/proc`: paths are relative then, and the working directory is the host's root.
     pub tree: Option<PathBuf>,
 }
 
-impl Hold {
+impl HostRoot {
     /// Opens the host's root; so that nothing can be written through it, if we may do that.
     ///
     /// # Errors
@@ -42,14 +42,14 @@ impl Hold {
             Ok(tree) => fcntl_dupfd_cloexec(tree, HIGH)?,
             Err(_) => fcntl_dupfd_cloexec(root.as_fd(), HIGH)?,
         };
-        Ok(Hold(held))
+        Ok(HostRoot(held))
     }
 
     /// Finds out how it can be reached from here: the last thing before the program.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn settle(self) -> io::Result<Held> {
+    pub fn settle(self) -> io::Result<HostTreePath> {
         let tree = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let same = |found: OwnedFd| {
@@ -61,16 +61,16 @@ impl Hold {
             is_procfs() && fs::openat(CWD, &tree, flags, Mode::empty()).and_then(same).unwrap_or(false);
         if !reached {
             nix::unistd::fchdir(&self.0)?;
-            return Ok(Held { tree: None });
+            return Ok(HostTreePath { tree: None });
         }
         rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())?;
         // The program's from now on.
         std::mem::forget(self.0);
-        Ok(Held { tree: Some(tree) })
+        Ok(HostTreePath { tree: Some(tree) })
     }
 }
 
-impl Held {
+impl HostTreePath {
     /// The path of a file of the host.
     pub fn path(&self, file: &Path) -> PathBuf {
         match &self.tree {

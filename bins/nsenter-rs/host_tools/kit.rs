@@ -24,7 +24,7 @@ use rustix::mount::{
 };
 use rustix::process::geteuid;
 
-use super::furnish::{CONTENTS, Contents, Making, furnish, write};
+use super::furnish::{CONTENTS, Contents, KitSpec, furnish, write};
 use super::loader::ld_so_conf;
 use super::parts::Parts;
 use super::root::Root;
@@ -50,7 +50,7 @@ pub struct Kit {
 
 /// Whether a kit stays for the next run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum KitLifetime {
     /// Below `/run`.
     Kept,
     /// It is only to be seen whether it can be made.
@@ -68,10 +68,10 @@ impl Kit {
         libraries: &[PathBuf],
         interpreter: Option<&Path>,
         parts: Option<&Parts>,
-        keep: Keep,
+        keep: KitLifetime,
     ) -> io::Result<Self> {
-        let making = Making { root, path, libraries, interpreter, parts };
-        if keep == Keep::Tried {
+        let making = KitSpec { root, path, libraries, interpreter, parts };
+        if keep == KitLifetime::Tried {
             return in_memory(&making);
         }
         kept(&making, &stamp(&making)).or_else(|_| in_memory(&making))
@@ -82,7 +82,7 @@ impl Kit {
 const LIBRARIES: [&str; 5] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/etc/alternatives"];
 
 /// What a kit depends on; another stamp is another kit.
-fn stamp(&Making { root, path, libraries, interpreter, parts }: &Making<'_>) -> String {
+fn stamp(&KitSpec { root, path, libraries, interpreter, parts }: &KitSpec<'_>) -> String {
     let configuration = Path::new("/etc/ld.so.conf.d");
     let files = root.names(configuration).into_iter().map(|name| configuration.join(name));
     let fixed = ["/etc/ld.so.conf", "/etc/ld.so.conf.d"].map(PathBuf::from);
@@ -117,7 +117,7 @@ fn stamp(&Making { root, path, libraries, interpreter, parts }: &Making<'_>) -> 
 }
 
 /// The kit below `/run`, made if it is not there.
-fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
+fn kept(making: &KitSpec<'_>, stamp: &str) -> io::Result<Kit> {
     let mut hasher = DefaultHasher::new();
     stamp.hash(&mut hasher);
     let name = format!("{:016x}", hasher.finish());
@@ -173,7 +173,7 @@ fn is_kit(directory: &Path, stamp: &str) -> bool {
     found.is_ok_and(|found| found == stamp)
 }
 
-fn keep(making: &Making<'_>, stamp: &str, name: &str) -> io::Result<PathBuf> {
+fn keep(making: &KitSpec<'_>, stamp: &str, name: &str) -> io::Result<PathBuf> {
     let all = Path::new(KEPT);
     make_directories(all)?;
     let unfinished = all.join(format!("{name}.{}", std::process::id()));
@@ -225,7 +225,7 @@ fn forget_oldest(all: &Path) {
 }
 
 /// A kit on a tmpfs of its own, gone with the program.
-fn in_memory(making: &Making<'_>) -> io::Result<Kit> {
+fn in_memory(making: &KitSpec<'_>) -> io::Result<Kit> {
     let mount = memory()?;
     let contents = furnish(mount.as_fd(), making)?;
     sys::mount_setattr(mount.as_fd(), &private(RDONLY))?;

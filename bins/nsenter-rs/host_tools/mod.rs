@@ -33,12 +33,12 @@ use std::path::{Path, PathBuf};
 use common::failure::{Failure, say};
 use common::output::quotable;
 use execution::Execution;
-use graft::{Graft, Grafted};
-use hold::Hold;
+use graft::{Graft, GraftedKit};
+use hold::HostRoot;
 use surroundings::Environment;
 
 pub use elf::Elf;
-pub use kit::Keep;
+pub use kit::KitLifetime;
 pub use loaders::loaders;
 pub use program::Program;
 pub use root::Root;
@@ -68,12 +68,12 @@ pub struct HostTools {
 #[derive(Debug)]
 enum PreparedTools {
     Graft(Box<Graft>),
-    Hold(Hold),
+    Hold(HostRoot),
 }
 
 /// The same once we are inside.
 #[derive(Debug)]
-pub struct Settled {
+pub struct EnteredTool {
     root: Root,
     program: Program,
     arguments: Vec<OsString>,
@@ -82,7 +82,7 @@ pub struct Settled {
 
 /// The same with all decided, so that nothing of the host need be open any more.
 #[derive(Debug)]
-pub struct Ready {
+pub struct StartableTool {
     name: PathBuf,
     /// Whether it is started as the user `nobody`.
     suits_nobody: bool,
@@ -91,8 +91,8 @@ pub struct Ready {
 
 #[derive(Debug)]
 enum ToolsSite {
-    Grafted(Grafted),
-    Hold(Hold),
+    Grafted(GraftedKit),
+    Hold(HostRoot),
 }
 
 /// Why there is nothing to take along.
@@ -115,7 +115,7 @@ impl HostTools {
         words: &[OsString],
         trust: Trust,
         target: Option<OwnedFd>,
-        keep: Keep,
+        keep: KitLifetime,
     ) -> Result<Self, NotOpened> {
         let failed = |error: io::Error| NotOpened::Failed(Failure::failed("--host-tools", error));
         let path = path(trust);
@@ -125,13 +125,13 @@ impl HostTools {
                 let target = target.map(Root::from);
                 let graft = Graft::open(&root, &program, &path, trust, target.as_ref(), keep)
                     .map_err(NotOpened::Failed)?;
-                if !graft.for_children() && keep == Keep::Kept {
+                if !graft.for_children() && keep == KitLifetime::Kept {
                     say(TOOL, NOT_STATIC);
                 }
                 PreparedTools::Graft(Box::new(graft))
             }
             HostToolsMode::Hold(why) if trust != Trust::All => return Err(NotOpened::Failed(why.refused())),
-            HostToolsMode::Hold(_) => PreparedTools::Hold(Hold::open(&root).map_err(failed)?),
+            HostToolsMode::Hold(_) => PreparedTools::Hold(HostRoot::open(&root).map_err(failed)?),
         };
         Ok(HostTools { root, program, arguments, prepared })
     }
@@ -147,7 +147,7 @@ impl HostTools {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn settle(self, top: Option<&OwnedFd>) -> Result<Settled, Failure> {
+    pub fn settle(self, top: Option<&OwnedFd>) -> Result<EnteredTool, Failure> {
         let HostTools { root, program, arguments, prepared } = self;
         let site = match prepared {
             PreparedTools::Graft(graft) => ToolsSite::Grafted(
@@ -155,15 +155,15 @@ impl HostTools {
             ),
             PreparedTools::Hold(hold) => ToolsSite::Hold(hold),
         };
-        Ok(Settled { root, program, arguments, site })
+        Ok(EnteredTool { root, program, arguments, site })
     }
 }
 
-impl Settled {
+impl EnteredTool {
     /// Decides how the program is started, with the power that it will have.
-    pub fn ready(self, environment: Vec<(OsString, OsString)>) -> Ready {
+    pub fn ready(self, environment: Vec<(OsString, OsString)>) -> StartableTool {
         let environment: Environment = environment.into_iter().collect();
-        let Settled { root, program, arguments, site } = self;
+        let EnteredTool { root, program, arguments, site } = self;
         let name = PathBuf::from(&program.zeroth);
         let suits_nobody = privileges::suits_nobody(&program, &arguments);
         let execution = match site {
@@ -174,11 +174,11 @@ impl Settled {
                 hold.settle().and_then(|held| Execution::held(&root, program, &arguments, environment, &held))
             }
         };
-        Ready { name, suits_nobody, execution }
+        StartableTool { name, suits_nobody, execution }
     }
 }
 
-impl Ready {
+impl StartableTool {
     /// What was asked for, or the shell.
     pub fn name(&self) -> &Path {
         &self.name

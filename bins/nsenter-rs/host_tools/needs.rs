@@ -18,12 +18,12 @@ struct Need {
     capabilities: Caps,
     /// Only where the kernel's calls are filtered: the filter lets them pass with the capability.
     filtered: bool,
-    when: When,
+    when: NeedCondition,
 }
 
 /// With which arguments it needs that.
 #[derive(Clone, Copy)]
-enum When {
+enum NeedCondition {
     /// All, unless they ask only for its version or its help, or contain one of these.
     Unless(&'static [&'static str]),
     /// An object, and what is to be done to it: ip, tc, bridge.
@@ -53,52 +53,57 @@ const NEEDS: [Need; 9] = [
         ],
         capabilities: Caps::NET_ADMIN,
         filtered: false,
-        when: When::Unless(&[]),
+        when: NeedCondition::Unless(&[]),
     },
     Need {
         programs: &["ip", "tc", "bridge"],
         capabilities: Caps::NET_ADMIN,
         filtered: false,
-        when: When::Changes,
+        when: NeedCondition::Changes,
     },
     Need {
         programs: &["tcpdump"],
         capabilities: CAPTURE,
         filtered: false,
-        when: When::Unless(&["-r", "-D", "-d", "-dd", "-ddd", "--list-interfaces"]),
+        when: NeedCondition::Unless(&["-r", "-D", "-d", "-dd", "-ddd", "--list-interfaces"]),
     },
     Need {
         // Their list of interfaces is an error too where they may not capture.
         programs: &["tshark", "dumpcap"],
         capabilities: CAPTURE,
         filtered: false,
-        when: When::Unless(&["-r", "-G", "--read-file"]),
+        when: NeedCondition::Unless(&["-r", "-G", "--read-file"]),
     },
     Need {
         // Without it fping asks through a socket of another kind, and says of all that they do not answer.
         programs: &["fping", "arping", "arp-scan", "mtr", "mtr-packet", "hping3", "nping"],
         capabilities: Caps::NET_RAW,
         filtered: false,
-        when: When::Unless(&[]),
+        when: NeedCondition::Unless(&[]),
     },
     Need {
         programs: &["nsenter", "unshare", "umount", "pivot_root", "swapon", "swapoff", "losetup"],
         capabilities: Caps::SYS_ADMIN,
         filtered: false,
-        when: When::Unless(&[]),
+        when: NeedCondition::Unless(&[]),
     },
-    Need { programs: &["mount"], capabilities: Caps::SYS_ADMIN, filtered: false, when: When::Arguments },
+    Need {
+        programs: &["mount"],
+        capabilities: Caps::SYS_ADMIN,
+        filtered: false,
+        when: NeedCondition::Arguments,
+    },
     Need {
         programs: &["bpftrace", "bpftool"],
         capabilities: Caps::BPF.union(Caps::PERFMON),
         filtered: false,
-        when: When::Unless(&[]),
+        when: NeedCondition::Unless(&[]),
     },
     Need {
         programs: &["perf"],
         capabilities: Caps::PERFMON,
         filtered: true,
-        when: When::Unless(&[
+        when: NeedCondition::Unless(&[
             "report", "script", "annotate", "diff", "list", "help", "version", "evlist", "archive",
         ]),
     },
@@ -137,18 +142,18 @@ pub fn lacks(program: &Program, arguments: &[OsString], power: ProgramPower) -> 
     }
     let need = NEEDS.iter().find(|need| need.programs.iter().any(|known| is_called(name, known)))?;
     let asked = match need.when {
-        When::Unless(harmless) => {
+        NeedCondition::Unless(harmless) => {
             let is_harmless = |word: &&str| {
                 harmless.contains(word)
                     || harmless.iter().any(|known| known.len() == 2 && is_joined(word, known))
             };
             !asks_for_version_or_help(&words) && !words.iter().any(is_harmless)
         }
-        When::Changes => {
+        NeedCondition::Changes => {
             let mut plain = words.iter().filter(|word| !word.starts_with('-'));
             plain.nth(1).is_some_and(|verb| CHANGES.contains(verb))
         }
-        When::Arguments => !words.is_empty() && !asks_for_version_or_help(&words),
+        NeedCondition::Arguments => !words.is_empty() && !asks_for_version_or_help(&words),
     };
     let lacking = need.capabilities - power.capabilities;
     // CAP_SYS_ADMIN is what it took before there were these two.

@@ -11,7 +11,8 @@ use nix::unistd::{getegid, geteuid, getgroups, getresgid, getresuid};
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::judge::rules::{
-    Actor, Bar, CallerIds, EntryFacts, Made, Map, Over, Them, UNSEEN, UserNs, Users, why_barred,
+    Actor, CallerIds, EntryFacts, Map, Over, PtraceFacts, PtraceRefusal, UNSEEN, UserNs, UserNsOrigin, Users,
+    why_barred,
 };
 
 impl EntryFacts {
@@ -72,7 +73,7 @@ fn climb(lowest: &Namespace, users: &mut Users) -> Over {
         let (Ok(parent), Ok(by)) = (at.parent(), at.owner_uid()) else {
             return Over::Outside(Some(inode(lowest)));
         };
-        passed.insert(inode(at), Made { inside: inode(&parent), by: by.as_raw() });
+        passed.insert(inode(at), UserNsOrigin { inside: inode(&parent), by: by.as_raw() });
         above = Some(parent);
     }
 }
@@ -110,20 +111,20 @@ fn ids(namespaces: &[&Namespace], process: Option<&Process>, joins_user: bool) -
 }
 
 /// Why ptrace(2) keeps us from looking at a process, once it has.
-pub fn bar(process: &Process) -> Bar {
+pub fn bar(process: &Process) -> PtraceRefusal {
     if process.is_hidden() {
-        return Bar::Hidden;
+        return PtraceRefusal::Hidden;
     }
     // What has ended by now is no longer barred by anything; the next look says so.
-    let (Ok(status), Ok(stat)) = (process.status(), stat_of(process)) else { return Bar::Other };
+    let (Ok(status), Ok(stat)) = (process.status(), stat_of(process)) else { return PtraceRefusal::Other };
     let none = CapabilitySet::empty();
     let (effective, permitted) =
         capabilities(None).map_or((none, none), |sets| (sets.effective, sets.permitted));
     let ours = namespace::own_identity(NamespaceKind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
     let tracing = effective.contains(CapabilitySet::SYS_PTRACE).then_some(ours);
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
-    let us = Them { uids: [uid; 3], gids: [gid; 3], permitted, dumpable: None };
-    let them = Them {
+    let us = PtraceFacts { uids: [uid; 3], gids: [gid; 3], permitted, dumpable: None };
+    let them = PtraceFacts {
         uids: [status.ruid, status.euid, status.suid],
         gids: [status.rgid, status.egid, status.sgid],
         permitted: CapabilitySet::from_bits_retain(status.capprm),

@@ -12,8 +12,8 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::judge::facts;
 use crate::judge::rules::{
-    self, Bar, Capability, Check, EntryFacts, EntryRule, Met, Needed, OF_THE_MACHINE, Over, Power, Reason,
-    UNSEEN,
+    self, Capability, Check, CheckOutcome, EntryFacts, EntryRule, NeededCapability, OF_THE_MACHINE, Over,
+    Power, PtraceRefusal, Reason, UNSEEN,
 };
 use crate::plan::Join;
 use crate::status::FROM_THE_ROOT;
@@ -34,7 +34,7 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
         return Failure::failed(names, what).hint("run it as root");
     }
     let checks = rules::judge_joining(&Join::AtOnce(kinds.clone()), &facts);
-    let failing: Vec<&Check> = checks.iter().filter(|check| check.met == Met::No).collect();
+    let failing: Vec<&Check> = checks.iter().filter(|check| check.met == CheckOutcome::No).collect();
     let Some(first) = failing.first() else { return against_the_rules(names, &kinds, errno) };
     let what = failing.iter().map(|check| requirement(check, &facts)).collect::<Vec<_>>().join("; ");
     let denied = if errno == Errno::EPERM { "permission denied" } else { errno.desc() };
@@ -61,7 +61,7 @@ pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &EntryFacts) -> Optio
         }
         EntryRule::Capability(needed) => without(needed, facts),
         EntryRule::Below => hint!("leave out -p, or run it in that PID namespace or above it"),
-        EntryRule::Look { bar: Some(Bar::Hidden), .. } => hint!("run it as root"),
+        EntryRule::Look { bar: Some(PtraceRefusal::Hidden), .. } => hint!("run it as root"),
         EntryRule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
         EntryRule::HostFenced { .. } => hint!("-t NAME, or --trust-target"),
         EntryRule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
@@ -81,10 +81,10 @@ fn user_would_help(kinds: &[NamespaceKind], facts: &EntryFacts) -> bool {
     let is_another =
         facts.over.get(&NamespaceKind::User).is_some_and(|user| *user != Over::Known(facts.users.ours));
     let with_user = Join::AtOnce(kinds.iter().copied().chain([NamespaceKind::User]).collect());
-    is_another && rules::judge_joining(&with_user, facts).iter().all(|check| check.met != Met::No)
+    is_another && rules::judge_joining(&with_user, facts).iter().all(|check| check.met != CheckOutcome::No)
 }
 
-fn without(needed: &Needed, facts: &EntryFacts) -> Option<Hint> {
+fn without(needed: &NeededCapability, facts: &EntryFacts) -> Option<Hint> {
     let is_root = facts.us.euid == Some(0);
     let ours = facts.users.ours;
     match needed.power {
@@ -108,12 +108,12 @@ fn outside(facts: &EntryFacts) -> Option<Hint> {
     hint!("run it outside of user:[{}], the caller's user namespace", facts.users.ours.0)
 }
 
-fn looking_hint(bar: &Bar, facts: &EntryFacts) -> Option<Hint> {
+fn looking_hint(bar: &PtraceRefusal, facts: &EntryFacts) -> Option<Hint> {
     match (bar, facts.us.euid == Some(0)) {
-        (Bar::SecurityModule, _) => hint!("see dmesg or the audit log"),
-        (Bar::Outside, _) => outside(facts),
+        (PtraceRefusal::SecurityModule, _) => hint!("see dmesg or the audit log"),
+        (PtraceRefusal::Outside, _) => outside(facts),
         (_, true) => hint!("this root user lacks CAP_SYS_PTRACE there: run it as a root user that has it"),
-        (Bar::OtherUser { .. } | Bar::OtherGroup { .. }, false) => {
+        (PtraceRefusal::OtherUser { .. } | PtraceRefusal::OtherGroup { .. }, false) => {
             hint!("run it as root, or as the user that owns the process")
         }
         (_, false) => hint!("run it as root"),
@@ -175,7 +175,9 @@ fn barred(process: &Process) -> Failure {
     let facts = EntryFacts::gather(&[], Some(process), false);
     let bar = facts::bar(process);
     let what = match bar {
-        Bar::SecurityModule => format!("permission denied: the caller has CAP_SYS_PTRACE, but {bar}"),
+        PtraceRefusal::SecurityModule => {
+            format!("permission denied: the caller has CAP_SYS_PTRACE, but {bar}")
+        }
         _ => format!(
             "permission denied: requires CAP_SYS_PTRACE over the user namespace of that process, because {bar}"
         ),
@@ -196,7 +198,7 @@ pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
         return Failure::failed(what, "permission denied, although the caller has the capability")
             .hint("see dmesg or the audit log: a seccomp filter or a security module refused it");
     }
-    let needed = Needed { capability, over, power, reasons: vec![Reason::ProgramInside] };
+    let needed = NeededCapability { capability, over, power, reasons: vec![Reason::ProgramInside] };
     let hint = without(&needed, &facts);
     let check = Check::new(EntryRule::Capability(needed), &facts);
     Failure::failed(what, format_args!("permission denied: {}", requirement(&check, &facts))).hint(hint)
@@ -207,11 +209,11 @@ mod tests {
     use rustix::thread::CapabilitySet;
 
     use super::*;
-    use crate::judge::rules::{Made, UserNs, world};
+    use crate::judge::rules::{UserNs, UserNsOrigin, world};
 
     fn hint_for(kinds: &[NamespaceKind], facts: &EntryFacts) -> Option<Hint> {
         let checks = rules::judge_joining(&Join::AtOnce(kinds.to_vec()), facts);
-        hint(checks.iter().find(|check| check.met == Met::No)?, kinds, facts)
+        hint(checks.iter().find(|check| check.met == CheckOutcome::No)?, kinds, facts)
     }
 
     #[test]
@@ -234,7 +236,7 @@ mod tests {
         assert_eq!(hint, "the caller is root only in user:[1], and lacks CAP_SYS_ADMIN: run it on the host");
         facts.users.ours = OF_THE_MACHINE;
         facts.us.user = OF_THE_MACHINE;
-        facts.users.below.insert(UserNs(1), Made { inside: OF_THE_MACHINE, by: 7 });
+        facts.users.below.insert(UserNs(1), UserNsOrigin { inside: OF_THE_MACHINE, by: 7 });
         assert!(
             hint_for(&[NamespaceKind::Net], &facts).unwrap().contains("this root user lacks CAP_SYS_ADMIN")
         );

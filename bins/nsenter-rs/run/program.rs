@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 use common::failure::Failure;
 use nix::errno::Errno;
 
-use crate::enter::apply::Entered;
+use crate::enter::apply::EnteredTarget;
 use crate::enter::lookup::DEFAULT_PATH;
 use crate::habits;
 use crate::identity::passwd::users_shell;
@@ -30,7 +30,7 @@ use crate::wanted::Wanted;
 pub fn run(
     wanted: &Wanted,
     plan: &Plan,
-    mut inside: Entered,
+    mut inside: EnteredTarget,
     parent: Option<&ParentDeathSignal>,
     pty: Option<Pty>,
 ) -> Result<ExitCode, Failure> {
@@ -54,7 +54,7 @@ pub fn run(
         } else {
             inside.take_on()?
         }
-        let become_it = |inside: &mut Entered, parent: Option<&ParentDeathSignal>| {
+        let become_it = |inside: &mut EnteredTarget, parent: Option<&ParentDeathSignal>| {
             if let Some(ready) = &inside.ready {
                 ready.set_user();
             }
@@ -92,7 +92,7 @@ pub fn run(
 }
 
 /// Becomes the program; what comes back is why not.
-fn exec(wanted: &Wanted, plan: &Plan, inside: &mut Entered) -> ExitCode {
+fn exec(wanted: &Wanted, plan: &Plan, inside: &mut EnteredTarget) -> ExitCode {
     if let Some(ready) = inside.ready.take() {
         let name = ready.name().to_owned();
         return not_run_of_host(wanted, plan, &name, &ready.run());
@@ -106,7 +106,7 @@ fn exec(wanted: &Wanted, plan: &Plan, inside: &mut Entered) -> ExitCode {
 }
 
 /// Becomes the program, or the shell that runs it; what comes back is why not.
-fn found(name: &OsStr, arguments: &[OsString], inside: &Entered) -> io::Error {
+fn found(name: &OsStr, arguments: &[OsString], inside: &EnteredTarget) -> io::Error {
     let error = command(name, inside).args(arguments).exec();
     if error.raw_os_error() != Some(Errno::ENOEXEC as i32) {
         return error;
@@ -126,7 +126,7 @@ pub fn not_run_of_host(wanted: &Wanted, plan: &Plan, name: &Path, error: &io::Er
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
-fn shell(plan: &Plan, inside: &Entered) -> (OsString, io::Error) {
+fn shell(plan: &Plan, inside: &EnteredTarget) -> (OsString, io::Error) {
     let shell = users_shell(inside.environment.as_deref(), plan.changes_root());
     let error = login(&shell, inside).exec();
     if error.kind() != io::ErrorKind::NotFound || shell == "/bin/sh" {
@@ -135,7 +135,7 @@ fn shell(plan: &Plan, inside: &Entered) -> (OsString, io::Error) {
     (OsString::from("/bin/sh"), login(OsStr::new("/bin/sh"), inside).exec())
 }
 
-fn login(shell: &OsStr, inside: &Entered) -> Command {
+fn login(shell: &OsStr, inside: &EnteredTarget) -> Command {
     let name = Path::new(shell).file_name().unwrap_or(shell);
     let mut command = command(shell, inside);
     command.arg0(OsString::from_vec([b"-", name.as_bytes()].concat()));
@@ -144,7 +144,7 @@ fn login(shell: &OsStr, inside: &Entered) -> Command {
 
 // exec through std and not through nix: std takes back that Rust programs start with SIGPIPE ignored, which
 // every program we run would inherit.
-fn command(name: &OsStr, inside: &Entered) -> Command {
+fn command(name: &OsStr, inside: &EnteredTarget) -> Command {
     let mut command = Command::new(name);
     if let Some(theirs) = &inside.environment {
         command.env_clear().envs(theirs.iter().map(|(name, value)| (name, value)));

@@ -92,7 +92,7 @@ pub fn parent_of(
     let as_failure = |errno: Errno| Failure::failed("PR_SET_CHILD_SUBREAPER", errno.desc());
     prctl::set_child_subreaper(true).map_err(as_failure)?;
     child::fork(&[], start, |child, watched| {
-        let waiting = Waiting { child, alone, kills, end: None };
+        let waiting = ChildWait { child, alone, kills, end: None };
         match waiting.wait(watched, report.map(|report| report.tell)) {
             Ok(never) => match never {},
             // If this process is killed, the program is killed too.
@@ -101,7 +101,7 @@ pub fn parent_of(
     })
 }
 
-struct Waiting {
+struct ChildWait {
     child: Pid,
     /// Whether signals are for us to pass on.
     alone: bool,
@@ -109,7 +109,7 @@ struct Waiting {
     end: Option<ChildEnd>,
 }
 
-impl Waiting {
+impl ChildWait {
     fn wait(mut self, watched: &SigSet, mut tell: Option<OwnedFd>) -> nix::Result<Infallible> {
         let signals = SignalFd::with_flags(watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let lingers = tell.is_some();

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 /// Why a file cannot be made unreadable.
 #[derive(Debug, thiserror::Error)]
-pub enum Unmade {
+pub enum UnreadableError {
     /// There may be no user namespace whose IDs it could have.
     #[error("no user namespace can be made: {}", .0.desc())]
     NoUserNamespace(Errno),
@@ -38,37 +38,37 @@ pub enum Unmade {
     Copy(io::Error),
 }
 
-impl Unmade {
+impl UnreadableError {
     pub fn of_mapping(errno: Errno) -> Self {
         match errno {
-            Errno::ENOSYS => Unmade::OldKernel,
-            Errno::EINVAL => Unmade::FileSystem,
-            Errno::EPERM => Unmade::NotPermitted,
-            errno => Unmade::Copy(errno.into()),
+            Errno::ENOSYS => UnreadableError::OldKernel,
+            Errno::EINVAL => UnreadableError::FileSystem,
+            Errno::EPERM => UnreadableError::NotPermitted,
+            errno => UnreadableError::Copy(errno.into()),
         }
     }
 
     pub fn of_copying(error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::ENOSYS) => Unmade::OldKernel,
-            Some(Errno::EPERM | Errno::EACCES) => Unmade::NotPermitted,
-            _ => Unmade::Copy(error),
+            Some(Errno::ENOSYS) => UnreadableError::OldKernel,
+            Some(Errno::EPERM | Errno::EACCES) => UnreadableError::NotPermitted,
+            _ => UnreadableError::Copy(error),
         }
     }
 }
 
-impl From<Unmade> for Failure {
-    fn from(error: Unmade) -> Self {
+impl From<UnreadableError> for Failure {
+    fn from(error: UnreadableError) -> Self {
         let failure = Failure::said(Status::Failed, &error);
         match error {
-            Unmade::NoUserNamespace(_) => failure.hint("sysctl user.max_user_namespaces"),
-            Unmade::NotPermitted => failure.hint("run it as root"),
-            Unmade::Chroot => failure.hint("run it outside of the chroot"),
-            Unmade::OldKernel
-            | Unmade::FileSystem
-            | Unmade::NotCopied
-            | Unmade::Program(..)
-            | Unmade::Copy(_) => failure,
+            UnreadableError::NoUserNamespace(_) => failure.hint("sysctl user.max_user_namespaces"),
+            UnreadableError::NotPermitted => failure.hint("run it as root"),
+            UnreadableError::Chroot => failure.hint("run it outside of the chroot"),
+            UnreadableError::OldKernel
+            | UnreadableError::FileSystem
+            | UnreadableError::NotCopied
+            | UnreadableError::Program(..)
+            | UnreadableError::Copy(_) => failure,
         }
     }
 }

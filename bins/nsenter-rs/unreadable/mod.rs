@@ -23,7 +23,7 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
 
-pub use error::Unmade;
+pub use error::UnreadableError;
 
 /// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
 pub const RDONLY: u64 = 0x1;
@@ -48,7 +48,7 @@ impl Unreadable {
     ///
     /// # Errors
     /// `NoUserNamespace`, and what the kernel says.
-    pub fn prepare() -> Result<Self, Unmade> {
+    pub fn prepare() -> Result<Self, UnreadableError> {
         Ok(Unreadable::of(nobody::nobody()?))
     }
 
@@ -61,9 +61,9 @@ impl Unreadable {
     pub fn attached<T>(
         nobody: OwnedFd,
         _: &PrivateMounts,
-        work: impl FnOnce(&mut Self) -> Result<T, Unmade>,
-    ) -> Result<T, Unmade> {
-        let error = |errno: Errno| Unmade::of_copying(errno.into());
+        work: impl FnOnce(&mut Self) -> Result<T, UnreadableError>,
+    ) -> Result<T, UnreadableError> {
+        let error = |errno: Errno| UnreadableError::of_copying(errno.into());
         let tmpfs = tmpfs().map_err(error)?;
         move_mount(&tmpfs, "", CWD, MOUNT_POINT, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(error)?;
         let done = work(&mut Unreadable { nobody, tmpfs: Some(tmpfs), copies: 0 });
@@ -78,18 +78,18 @@ impl Unreadable {
     /// # Errors
     /// `FileSystem` where one of them refuses; `NotPermitted` without CAP_SYS_ADMIN over its user namespace;
     /// `OldKernel` before Linux 5.12.
-    pub fn idmap(&self, tree: BorrowedFd<'_>, set: u64) -> Result<(), Unmade> {
+    pub fn idmap(&self, tree: BorrowedFd<'_>, set: u64) -> Result<(), UnreadableError> {
         let idmap = Some(self.nobody.as_fd());
         let attributes = MountAttributes { set, clear: 0, recursive: true, private: true, idmap };
-        sys::mount_setattr(tree, &attributes).map_err(Unmade::of_mapping)
+        sys::mount_setattr(tree, &attributes).map_err(UnreadableError::of_mapping)
     }
 
     /// Tries it with a tmpfs that is empty, and attached nowhere.
     ///
     /// # Errors
     /// `FileSystem` before Linux 6.3, and as [`Self::idmap`].
-    pub fn can_map(&self) -> Result<(), Unmade> {
-        self.idmap(tmpfs().map_err(|errno| Unmade::of_copying(errno.into()))?.as_fd(), 0)
+    pub fn can_map(&self) -> Result<(), UnreadableError> {
+        self.idmap(tmpfs().map_err(|errno| UnreadableError::of_copying(errno.into()))?.as_fd(), 0)
     }
 
     /// A copy of `file` as a mount of its own that is attached nowhere yet: of `mode`, read-only, and owned by nobody.
@@ -97,8 +97,8 @@ impl Unreadable {
     /// # Errors
     /// `NotCopied` before Linux 6.15, where the tmpfs is attached nowhere; `FileSystem` before Linux 6.3, wherever it is;
     /// `OldKernel`, `NotPermitted`, or what the kernel says.
-    pub fn copy(&mut self, file: &mut File, mode: u32) -> Result<OwnedFd, Unmade> {
-        let tmpfs = self.tmpfs.as_ref().ok_or(Unmade::NotPermitted)?;
+    pub fn copy(&mut self, file: &mut File, mode: u32) -> Result<OwnedFd, UnreadableError> {
+        let tmpfs = self.tmpfs.as_ref().ok_or(UnreadableError::NotPermitted)?;
         self.copies += 1;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut written = || {
@@ -110,13 +110,13 @@ impl Unreadable {
             fchmod(&copy, Mode::from_raw_mode(mode))?;
             Ok::<_, io::Error>(copy)
         };
-        let copy = written().map_err(Unmade::of_copying)?;
+        let copy = written().map_err(UnreadableError::of_copying)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         let mount =
             open_tree(&copy, "", flags | OpenTreeFlags::AT_EMPTY_PATH).map_err(|errno| match errno {
                 // Before Linux 6.3 it could not be mapped either, and that is what is missing.
-                Errno::INVAL => self.can_map().err().unwrap_or(Unmade::NotCopied),
-                errno => Unmade::of_copying(errno.into()),
+                Errno::INVAL => self.can_map().err().unwrap_or(UnreadableError::NotCopied),
+                errno => UnreadableError::of_copying(errno.into()),
             })?;
         self.idmap(mount.as_fd(), RDONLY | NOSUID | NODEV)?;
         Ok(mount)

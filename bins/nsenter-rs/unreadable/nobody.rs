@@ -12,30 +12,30 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, getegid, geteuid, pipe2, read, write};
 
-use super::Unmade;
+use super::UnreadableError;
 
 /// Beyond what anybody gives to users or containers, and no ID that means something to the kernel.
 const NO_ID: u32 = 4_000_000_000;
 
 /// Makes it, in a child that ends as soon as we hold it, or are gone ourselves.
-pub fn nobody() -> Result<OwnedFd, Unmade> {
+pub fn nobody() -> Result<OwnedFd, UnreadableError> {
     let unshared = || unshare(CloneFlags::CLONE_NEWUSER).map(|()| 0);
-    of_child(unshared, |child, _| mapped(child)).map_err(Unmade::NoUserNamespace)
+    of_child(unshared, |child, _| mapped(child)).map_err(UnreadableError::NoUserNamespace)
 }
 
 /// The same made inside of another user namespace, which one needs not be in: by a child that is.
-pub fn nobody_within(user: &Namespace) -> Result<OwnedFd, Unmade> {
+pub fn nobody_within(user: &Namespace) -> Result<OwnedFd, UnreadableError> {
     let mut kept = None;
     let inside = || {
         user.enter()?;
         let made = nobody().map_err(|error| match error {
-            Unmade::NoUserNamespace(errno) => errno,
+            UnreadableError::NoUserNamespace(errno) => errno,
             _ => Errno::EPERM,
         })?;
         Ok(kept.insert(made).as_raw_fd())
     };
     let opened = |child, fd| open(format!("/proc/{child}/fd/{fd}"));
-    of_child(inside, opened).map_err(Unmade::NoUserNamespace)
+    of_child(inside, opened).map_err(UnreadableError::NoUserNamespace)
 }
 
 /// What `taken` takes from a child that has done what `done` does, and waits meanwhile.

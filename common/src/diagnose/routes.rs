@@ -54,7 +54,7 @@ pub fn judge_no_route(known: &NoRoute) -> Verdict {
         return verdict.advising(if is_rule { rules() } else { lookup });
     }
     // Of a rule that says unreachable the kernel says the same as where there is no route (fib4_rule_action).
-    if known.errno == Some(Errno::ENETUNREACH) && known.who_refuses(UNREACHABLE) == Refuses::Rule {
+    if known.errno == Some(Errno::ENETUNREACH) && known.who_refuses(UNREACHABLE) == RouteRefusal::Rule {
         return known.refused(UNREACHABLE).advising(rules());
     }
     if let Some(link) = known.link_down() {
@@ -83,7 +83,7 @@ fn refusing(errno: Errno) -> Option<u8> {
 
 /// What a table, or the rules, say of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refuses {
+enum RouteRefusal {
     Route,
     Rule,
     /// What is there cannot be followed: marks, sources, other conditions.
@@ -116,16 +116,18 @@ impl NoRoute {
             _ => Cause::RouteProhibit,
         };
         let (cause, what) = match self.who_refuses(kind) {
-            Refuses::Route => (of_route, format!("a route of {name} says {says}")),
-            Refuses::Rule => (Cause::Rule, format!("a policy rule of {name} says {says}")),
-            Refuses::Unclear => (Cause::NoRoute, format!("a route or a policy rule of {name} says {says}")),
+            RouteRefusal::Route => (of_route, format!("a route of {name} says {says}")),
+            RouteRefusal::Rule => (Cause::Rule, format!("a policy rule of {name} says {says}")),
+            RouteRefusal::Unclear => {
+                (Cause::NoRoute, format!("a route or a policy rule of {name} says {says}"))
+            }
         };
         Verdict::of(cause, format!("{}: {what}", self.begins()))
     }
 
     /// Follows the rules in their order, as far as they can be followed.
-    fn who_refuses(&self, kind: u8) -> Refuses {
-        let Some(to) = self.to else { return Refuses::Unclear };
+    fn who_refuses(&self, kind: u8) -> RouteRefusal {
+        let Some(to) = self.to else { return RouteRefusal::Unclear };
         let of_family = |rule: &&Rule| rule.is_ipv4 == self.is_ipv4;
         let mut rules: Vec<&Rule> = self.rules.iter().filter(of_family).collect();
         rules.sort_by_key(|rule| rule.priority);
@@ -134,18 +136,18 @@ impl NoRoute {
                 continue;
             }
             if rule.is_conditional {
-                return Refuses::Unclear;
+                return RouteRefusal::Unclear;
             }
             if rule.action == kind {
-                return Refuses::Rule;
+                return RouteRefusal::Rule;
             }
             match self.in_table(rule.table, to) {
-                Some(found) if found == kind => return Refuses::Route,
-                Some(_) => return Refuses::Unclear,
+                Some(found) if found == kind => return RouteRefusal::Route,
+                Some(_) => return RouteRefusal::Unclear,
                 None => {}
             }
         }
-        Refuses::Unclear
+        RouteRefusal::Unclear
     }
 
     /// The kind of the most exact route of a table, of several the one with the least metric.

@@ -12,7 +12,7 @@ use simple_dns::TYPE;
 use super::Families;
 use super::dns_error::NoAnswer;
 use super::dns_message::{DnsAnswer, MOST_BYTES, number, question, read};
-use super::dns_server::{DnsServer, Reached, copy, kinds, not_asked};
+use super::dns_server::{DnsServer, ReachedServer, copy, kinds, not_asked};
 use super::files::ResolvConf;
 
 /// How often SERVFAIL is answered with the same question at once, for each question, in the time of one attempt.
@@ -29,7 +29,7 @@ struct SharedQuestion {
 /// All that is asked about one name.
 struct AtOnce<'a> {
     name: &'a str,
-    servers: &'a [Reached],
+    servers: &'a [ReachedServer],
     questions: Vec<SharedQuestion>,
     /// What became of each server.
     failures: Vec<(IpAddr, NoAnswer)>,
@@ -41,7 +41,7 @@ struct AtOnce<'a> {
 /// What they say of a name; what became of each server if that is no answer.
 pub fn ask(
     conf: &ResolvConf,
-    servers: &[Reached],
+    servers: &[ReachedServer],
     name: &str,
     families: Families,
     until: Instant,

@@ -22,7 +22,7 @@ pub struct DnsServer {
 }
 
 /// A server, or why it cannot even be asked.
-pub type Reached = Result<DnsServer, (IpAddr, io::Error)>;
+pub type ReachedServer = Result<DnsServer, (IpAddr, io::Error)>;
 
 impl DnsServer {
     /// Opens the socket in the network that this thread is in; `scope` is the index of a link-local server's link.
@@ -52,8 +52,8 @@ impl DnsServer {
 }
 
 /// Of each server, before it was asked.
-pub fn not_asked(servers: &[Reached]) -> Vec<(IpAddr, NoAnswer)> {
-    let address = |server: &Reached| match server {
+pub fn not_asked(servers: &[ReachedServer]) -> Vec<(IpAddr, NoAnswer)> {
+    let address = |server: &ReachedServer| match server {
         Ok(server) => server.address,
         Err((address, _)) => *address,
     };

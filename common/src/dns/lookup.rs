@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Families;
-use super::dns_server::{DnsServer, Reached};
+use super::dns_server::{DnsServer, ReachedServer};
 use super::files::{NameSource, NameSourceKind, ResolvConf, in_hosts, name_sources};
 use super::question;
 use crate::failure::{Failure, Status};
@@ -51,7 +51,7 @@ pub struct NameLookup {
     conf: ResolvConf,
     /// Where names are looked up, in this order.
     sources: Vec<NameSource>,
-    servers: OnceCell<Vec<Reached>>,
+    servers: OnceCell<Vec<ReachedServer>>,
     /// As which C library names are looked up, and why that one.
     pub library: KnownLibrary,
 }
@@ -144,7 +144,7 @@ impl NameLookup {
         Ok(NameAnswer { addresses: found.addresses, server: Some(found.server) })
     }
 
-    fn connect(&self, network: &impl NameNetwork) -> Vec<Reached> {
+    fn connect(&self, network: &impl NameNetwork) -> Vec<ReachedServer> {
         let servers = self.conf.servers.iter().map(|(address, link)| {
             let index = link.as_ref().map_or(0, |link| network.index_of(link));
             DnsServer::connect(*address, index).map_err(|error| (*address, error))

@@ -13,7 +13,7 @@ use super::Families;
 use super::dns_at_once;
 use super::dns_error::{LookupError, NoAnswer};
 use super::dns_message::{DnsAnswer, MOST_BYTES, number, question, read, together};
-use super::dns_server::{DnsServer, Reached, copy, kinds, not_asked};
+use super::dns_server::{DnsServer, ReachedServer, copy, kinds, not_asked};
 use super::files::{ResolvConf, SearchName};
 
 /// For one name that is asked for, all servers together. glibc gives two servers as long as they have by default (two times
@@ -35,7 +35,7 @@ pub struct DnsAddresses {
 /// Looks `name` up, in the network that this thread is in.
 pub fn look_up(
     conf: &ResolvConf,
-    servers: &[Reached],
+    servers: &[ReachedServer],
     name: &str,
     families: Families,
     timeout: Duration,
@@ -71,9 +71,9 @@ pub fn look_up(
         };
         let next = next(conf.library, outcome, candidate.is_searched);
         left.retain(|candidate| match next {
-            Next::Goes => true,
-            Next::AsItIs => !candidate.is_searched,
-            Next::Ends => false,
+            NextQuestion::Goes => true,
+            NextQuestion::AsItIs => !candidate.is_searched,
+            NextQuestion::Ends => false,
         });
     }
     let not_tried: Vec<String> =
@@ -119,7 +119,7 @@ impl Outcome {
 
 /// What else is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
+enum NextQuestion {
     /// The next name.
     Goes,
     /// The name as it was typed, if it was not asked for yet.
@@ -129,16 +129,16 @@ enum Next {
 }
 
 /// glibc: __res_context_search in res_query.c. musl: name_from_dns_search in lookup_name.c.
-fn next(library: CLibrary, outcome: Outcome, is_searched: bool) -> Next {
+fn next(library: CLibrary, outcome: Outcome, is_searched: bool) -> NextQuestion {
     match (library, outcome) {
-        (_, Outcome::NoName) => Next::Goes,
+        (_, Outcome::NoName) => NextQuestion::Goes,
         // Also that there is an entry of another type ends the search.
-        (CLibrary::Musl, _) => Next::Ends,
-        (CLibrary::Glibc, Outcome::NoAddress | Outcome::ServerFailure) => Next::Goes,
+        (CLibrary::Musl, _) => NextQuestion::Ends,
+        (CLibrary::Glibc, Outcome::NoAddress | Outcome::ServerFailure) => NextQuestion::Goes,
         // A name with dots enough is asked for first, and what becomes of it ends nothing.
-        (CLibrary::Glibc, _) if !is_searched => Next::Goes,
-        (CLibrary::Glibc, Outcome::NotListening) => Next::Ends,
-        (CLibrary::Glibc, Outcome::NoAnswer) => Next::AsItIs,
+        (CLibrary::Glibc, _) if !is_searched => NextQuestion::Goes,
+        (CLibrary::Glibc, Outcome::NotListening) => NextQuestion::Ends,
+        (CLibrary::Glibc, Outcome::NoAnswer) => NextQuestion::AsItIs,
     }
 }
 
@@ -146,7 +146,7 @@ fn next(library: CLibrary, outcome: Outcome, is_searched: bool) -> Next {
 /// res_send.c.
 fn one_by_one(
     conf: &ResolvConf,
-    servers: &[Reached],
+    servers: &[ReachedServer],
     name: &str,
     families: Families,
     until: Instant,
@@ -282,7 +282,7 @@ mod tests {
             [NoName, NoAddress, ServerFailure, NotListening, NoAnswer]
                 .map(|outcome| next(library, outcome, is_searched))
         };
-        let (goes, as_it_is, ends) = (Next::Goes, Next::AsItIs, Next::Ends);
+        let (goes, as_it_is, ends) = (NextQuestion::Goes, NextQuestion::AsItIs, NextQuestion::Ends);
         assert_eq!(nexts(CLibrary::Glibc, true), [goes, goes, goes, ends, as_it_is]);
         assert_eq!(nexts(CLibrary::Glibc, false), [goes; 5]);
         assert_eq!(nexts(CLibrary::Musl, true), [goes, ends, ends, ends, ends]);

@@ -24,7 +24,7 @@ use bollard::query_parameters::{
 use jiff::Timestamp;
 use nix::unistd::{Gid, Group, Pid, Uid};
 
-use connection::{ConnectError, SentApiRequest, Unheard};
+use connection::{ConnectError, SentApiRequest, UnheardPeer};
 use fields::{InspectedFields, InspectedNetwork, ListedFields};
 
 use super::error::LONGEST_WORDS;
@@ -205,8 +205,10 @@ impl Api {
         if let Some(Err(refused)) = speaker {
             let (engine, socket) = (self.engine, self.socket.clone());
             return Err(match refused {
-                Unheard::HasEnded => EngineError::Dead { engine, socket },
-                Unheard::OtherPids(listener) => EngineError::OtherPidNamespace { engine, socket, listener },
+                UnheardPeer::HasEnded => EngineError::Dead { engine, socket },
+                UnheardPeer::OtherPids(listener) => {
+                    EngineError::OtherPidNamespace { engine, socket, listener }
+                }
             });
         }
         let answer = answer.map_err(|_elapsed| self.slow())?.map_err(|error| match error {

@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// What was read for one query.
 #[derive(Debug, Clone, Copy)]
-struct Spent {
+struct SpentReading {
     since: Option<Instant>,
     files: u64,
     bytes: u64,
@@ -24,7 +24,7 @@ struct Spent {
 
 thread_local! {
     /// Of the query that this thread answers; `None` if it is about none.
-    static SPENT: Cell<Option<Spent>> = const { Cell::new(None) };
+    static SPENT: Cell<Option<SpentReading>> = const { Cell::new(None) };
     /// What was refused.
     static REFUSED: Cell<Option<EngineError>> = const { Cell::new(None) };
 }
@@ -32,7 +32,7 @@ thread_local! {
 /// What `ask` brings, if it needs no more than may be read. Otherwise it is an error, whatever it brings: of what was
 /// passed over nobody may conclude that it is not there.
 pub(super) fn within<T>(ask: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    let outer = SPENT.replace(Some(Spent { since: None, files: 0, bytes: 0 }));
+    let outer = SPENT.replace(Some(SpentReading { since: None, files: 0, bytes: 0 }));
     let answer = ask();
     SPENT.set(outer);
     match REFUSED.take() {

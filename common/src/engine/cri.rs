@@ -60,7 +60,7 @@ const MOST_BYTES_IN_ALL: usize = 128 << 20;
 
 /// What was meant, and what could not be read on the way and may be meant too.
 #[derive(Debug, Default)]
-pub(super) struct Meant<'a> {
+pub(super) struct MeantBundles<'a> {
     pub hits: Vec<(&'a Bundle, Option<Role>)>,
     pub errors: Vec<EngineError>,
 }
@@ -76,11 +76,11 @@ impl Bundles {
     }
 
     /// Those whose ID begins with `name`, and containers of Kubernetes that are called so.
-    pub(super) fn named(&self, name: &Name) -> Meant<'_> {
+    pub(super) fn named(&self, name: &Name) -> MeantBundles<'_> {
         let name = name.as_str();
         // A container's name in a pod has at most 63 characters (RFC 1123 label), a whole ID 64.
         let is_whole_id = name.len() == 64;
-        let mut meant = Meant::default();
+        let mut meant = MeantBundles::default();
         for bundle in &self.all {
             if bundle.id.starts_with(name) {
                 // Its annotations only adorn it.
@@ -95,12 +95,17 @@ impl Bundles {
     }
 
     /// The sandboxes of that pod, or the containers of that name in it.
-    pub(super) fn in_pod(&self, namespace: Option<&Name>, pod: &Name, container: Option<&Name>) -> Meant<'_> {
+    pub(super) fn in_pod(
+        &self,
+        namespace: Option<&Name>,
+        pod: &Name,
+        container: Option<&Name>,
+    ) -> MeantBundles<'_> {
         let same_pod = |role: &Role| {
             role.pod.as_deref() == Some(pod.as_str())
                 && namespace.is_none_or(|namespace| role.namespace.as_deref() == Some(namespace.as_str()))
         };
-        let mut sandboxes = Meant::default();
+        let mut sandboxes = MeantBundles::default();
         for bundle in &self.all {
             let role = self.role_if(bundle, pod.as_str());
             sandboxes.add_if(bundle, role, |role| role.is_sandbox && same_pod(role));
@@ -118,8 +123,8 @@ impl Bundles {
         sandboxes: &HashSet<&str>,
         container: &str,
         same_pod: impl Fn(&Role) -> bool,
-    ) -> Meant<'_> {
-        let mut members = Meant::default();
+    ) -> MeantBundles<'_> {
+        let mut members = MeantBundles::default();
         for bundle in &self.all {
             members.add_if(bundle, self.role_if(bundle, container), |role| {
                 let known = role.sandbox_id.as_deref().is_some_and(|id| sandboxes.contains(id));
@@ -130,8 +135,8 @@ impl Bundles {
     }
 
     /// All containers of the pod that this sandbox holds.
-    pub(super) fn inhabitants(&self, sandbox: &str) -> Meant<'_> {
-        let mut inside = Meant::default();
+    pub(super) fn inhabitants(&self, sandbox: &str) -> MeantBundles<'_> {
+        let mut inside = MeantBundles::default();
         for bundle in &self.all {
             inside.add_if(bundle, self.role_if(bundle, sandbox), |role| {
                 !role.is_sandbox && role.sandbox_id.as_deref() == Some(sandbox)
@@ -182,7 +187,7 @@ impl Bundles {
     }
 }
 
-impl<'a> Meant<'a> {
+impl<'a> MeantBundles<'a> {
     fn add_if(
         &mut self,
         bundle: &'a Bundle,

@@ -39,7 +39,7 @@ pub(super) struct Crio {
 /// What CRI-O writes of a container's runs (`internal/oci/container.go`, `ContainerState`).
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Runs {
+struct CrioRuns {
     status: Option<String>,
     started: Option<String>,
     finished: Option<String>,
@@ -129,7 +129,7 @@ impl Crio {
         let pidfile = bundle.directory.join("pidfile");
         let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
         let file = self.storage()?.graph.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
-        let runs = state::json::<Runs>(&file)?.unwrap_or_default();
+        let runs = state::json::<CrioRuns>(&file)?.unwrap_or_default();
         let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
         let ticks = ticks.filter(|_| runs.init_pid.map(Pid::from_raw) == pid);
         let (pid, now) = runtime::what_became_of(pid, ticks);

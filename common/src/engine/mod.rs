@@ -136,13 +136,13 @@ fn of_name(
 }
 
 fn boxed<E: Engine + 'static>(engines: impl IntoIterator<Item = E>) -> Vec<Box<dyn Engine>> {
-    engines.into_iter().map(|engine| Box::new(Bounded(engine)) as Box<dyn Engine>).collect()
+    engines.into_iter().map(|engine| Box::new(BoundedEngine(engine)) as Box<dyn Engine>).collect()
 }
 
 /// An engine of which no more is read than may be, for each query, and whose words are such as can be shown.
-struct Bounded<E>(E);
+struct BoundedEngine<E>(E);
 
-impl<E: Engine> Engine for Bounded<E> {
+impl<E: Engine> Engine for BoundedEngine<E> {
     fn name(&self) -> EngineName {
         self.0.name()
     }

@@ -18,7 +18,7 @@ use crate::target::Mac;
 const MOST_TRIED: usize = 64;
 
 /// Answers to questions, from the kernel.
-pub(super) struct Answers<'a> {
+pub(super) struct NumberAnswers<'a> {
     pub home: &'a Home,
     /// How each namespace is opened, by its inode.
     pub ways: HashMap<u64, &'a MapEntry>,
@@ -32,7 +32,7 @@ pub(super) struct Answers<'a> {
 /// What can be a far link: those of an index and a MAC, as the positions of their namespaces.
 type LinksByLook = HashMap<(u32, Option<Mac>), Vec<usize>>;
 
-impl Answers<'_> {
+impl NumberAnswers<'_> {
     /// Asks as far as possible: what has vanished meanwhile stays unknown, and what cannot be asked is said to be unseen.
     pub(super) fn ask(&mut self, questions: &[NumberQuestion]) {
         let mut looks = LinksByLook::new();

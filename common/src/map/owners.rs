@@ -7,7 +7,7 @@ use nix::unistd::Uid;
 use super::matching::{self, PeerNetns};
 use super::veth::{self, NearEnd, near_ends};
 use super::walk::{Visit, stranger, walk};
-use super::zone::{Numbering, ZoneLink};
+use super::zone::{NetnsNumbering, ZoneLink};
 use super::{LookDepth, MapEntry, MapError, Unseen, entries};
 use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
@@ -83,8 +83,8 @@ pub fn owners_of_ip(wanted: &WireAddress) -> Result<Owners, MapError> {
         }
         let links = visit.socket.links()?;
         let numbering = match visit.is_own {
-            true => Numbering::Own,
-            false => Numbering::Other {
+            true => NetnsNumbering::Own,
+            false => NetnsNumbering::Other {
                 theirs: own.nsid(&visit.namespace)?,
                 ours: visit.socket.nsid(home.namespace())?,
             },

@@ -9,7 +9,7 @@ use nix::sys::stat::stat;
 
 use super::ends::{NetnsNumbers, connect, questions};
 use super::entries;
-use super::far::Answers;
+use super::far::NumberAnswers;
 use super::{AttachedProgram, HostMap, LookDepth, MapEntry, MapError, MappedLink, MappedNetns, NetnsHolder};
 use crate::namespace::{Namespace, NamespaceId};
 use crate::netlink::{Link, NetlinkError, Socket};
@@ -92,7 +92,8 @@ impl HostReading<'_> {
         if !open.is_empty() {
             let ways = entries.iter().map(|entry| (entry.identity.inode, entry)).collect();
             let unseen = &mut self.map.unseen;
-            Answers { home: self.home, ways, namespaces, numbers: &mut self.numbers, unseen }.ask(&open);
+            NumberAnswers { home: self.home, ways, namespaces, numbers: &mut self.numbers, unseen }
+                .ask(&open);
             // A container that has started meanwhile is on a cable whose near end we have not seen.
             match read_links(&mut self.own) {
                 Ok(links) => namespaces[0].links = links,

@@ -21,7 +21,7 @@ pub(super) struct ZoneLink {
 
 /// How our namespace and another one number each other; `None` where they do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Numbering {
+pub(super) enum NetnsNumbering {
     /// It is our own: its links have no number.
     Own,
     /// It is another one.
@@ -46,18 +46,18 @@ impl ZoneLink {
     }
 
     /// Whether `link`, one of `links` of a namespace, is attached.
-    pub(super) fn has(&self, link: &Link, links: &[Link], numbering: Numbering) -> bool {
+    pub(super) fn has(&self, link: &Link, links: &[Link], numbering: NetnsNumbering) -> bool {
         let mut ports = links.iter().filter(|port| port.master == Some(link.index));
         self.has_itself(link, numbering) || ports.any(|port| self.has_itself(port, numbering))
     }
 
-    fn has_itself(&self, link: &Link, numbering: Numbering) -> bool {
+    fn has_itself(&self, link: &Link, numbering: NetnsNumbering) -> bool {
         let (theirs, ours) = match numbering {
-            Numbering::Own if link.index == self.index => return true,
-            Numbering::Own => (None, None),
-            Numbering::Other { theirs, ours } => (theirs, ours),
+            NetnsNumbering::Own if link.index == self.index => return true,
+            NetnsNumbering::Own => (None, None),
+            NetnsNumbering::Other { theirs, ours } => (theirs, ours),
         };
-        let is_own = numbering == Numbering::Own;
+        let is_own = numbering == NetnsNumbering::Own;
         let is_peer = |near: &Link| near.link_netnsid == theirs && are_a_pair(near, link);
         let is_on_parent = is_stacked(link)
             && link.link_netnsid == ours
@@ -77,7 +77,7 @@ mod tests {
     use super::super::matching::tests::veth;
     use super::*;
 
-    const THERE: Numbering = Numbering::Other { theirs: Some(0), ours: Some(3) };
+    const THERE: NetnsNumbering = NetnsNumbering::Other { theirs: Some(0), ours: Some(3) };
 
     fn link(kind: &str, index: u32, parent: Option<u32>, nsid: Option<i32>) -> Link {
         Link { kind: Some(kind.to_owned()), ..veth(index, parent, nsid) }
@@ -92,10 +92,10 @@ mod tests {
         let zone = ZoneLink::behind(&bridge, &host);
         let eth0 = veth(2, Some(98), Some(3));
         assert!(zone.has(&eth0, &[], THERE));
-        assert!(zone.has(&bridge, &host, Numbering::Own), "and the host itself");
+        assert!(zone.has(&bridge, &host, NetnsNumbering::Own), "and the host itself");
         // Another namespace with a pair of the same indices.
-        assert!(!zone.has(&eth0, &[], Numbering::Other { theirs: Some(1), ours: Some(3) }));
-        assert!(!zone.has(&eth0, &[], Numbering::Other { theirs: None, ours: None }));
+        assert!(!zone.has(&eth0, &[], NetnsNumbering::Other { theirs: Some(1), ours: Some(3) }));
+        assert!(!zone.has(&eth0, &[], NetnsNumbering::Other { theirs: None, ours: None }));
         assert!(!zone.has(&veth(2, Some(99), Some(3)), &[], THERE));
     }
 

@@ -6,5 +6,5 @@ mod run;
 mod signals;
 
 pub use log::{Probe, ProbeState, Probes, SendTime, Timing};
-pub use run::{Ended, ProbeTask, run};
+pub use run::{LoopEnd, ProbeTask, run};
 pub use signals::ProbeSignals;

@@ -40,7 +40,7 @@ pub trait ProbeTask {
 
 /// Why the loop has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum LoopEnd {
     /// All is done.
     Done,
     /// A signal or the deadline has stopped it.
@@ -55,13 +55,13 @@ pub fn run(
     task: &mut impl ProbeTask,
     signals: &ProbeSignals,
     deadline: Option<Instant>,
-) -> Result<Ended, Failure> {
+) -> Result<LoopEnd, Failure> {
     let mut looked = Instant::now();
     loop {
-        let Some(next) = task.advance()? else { return Ok(Ended::Done) };
+        let Some(next) = task.advance()? else { return Ok(LoopEnd::Done) };
         let now = Instant::now();
         if deadline.is_some_and(|deadline| now >= deadline) {
-            return Ok(Ended::Stopped);
+            return Ok(LoopEnd::Stopped);
         }
         let until = deadline.map_or(next, |deadline| deadline.min(next));
         let sockets = task.sockets();
@@ -79,7 +79,7 @@ pub fn run(
         if until > now || now.saturating_duration_since(looked) >= OFTEN {
             looked = now;
             match signals.next() {
-                Some(Interrupt::End) => return Ok(Ended::Stopped),
+                Some(Interrupt::End) => return Ok(LoopEnd::Stopped),
                 Some(Interrupt::Status) => task.status(),
                 None => {}
             }

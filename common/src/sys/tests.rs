@@ -171,6 +171,12 @@ fn many_datagrams_go_in_one_call_and_come_in_one_as_far_as_a_filter_lets_them() 
 }
 
 #[test]
+fn a_time_of_day_has_hours_minutes_and_seconds() {
+    let [hours, minutes, seconds] = local_time_of_day(12 * 3600 + 34 * 60 + 56);
+    assert!(hours < 24 && minutes < 60 && seconds == 56, "{hours}:{minutes}:{seconds}");
+}
+
+#[test]
 fn an_option_of_a_socket_is_read_as_it_was_set() {
     let udp = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).unwrap();
     set_option(udp.as_fd(), SocketOption::IP_TTL, &7_i32.to_ne_bytes()).unwrap();

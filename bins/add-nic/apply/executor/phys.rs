@@ -13,7 +13,7 @@ use crate::model::netns::Netns;
 
 /// Where an interface is that was moved into the container.
 #[derive(Debug)]
-enum Whereabouts {
+enum NicLocation {
     /// On the host: given back already, or the kernel has returned it.
     Host(Link),
     /// In the container: these look like it, and one of them is it.
@@ -62,10 +62,10 @@ impl Executor {
         self.without.insert((Netns::Host, moved.name.clone()));
         self.refuse_taken_name(moved)?;
         let link = match self.whereabouts(moved)? {
-            Whereabouts::Host(link) => link,
-            Whereabouts::Container(seeming) => self.fetch(moved, seeming)?,
-            Whereabouts::Elsewhere(failure) => return Err(StepError::OutOfReach(failure)),
-            Whereabouts::Gone => return Err(StepError::NothingToUndo),
+            NicLocation::Host(link) => link,
+            NicLocation::Container(seeming) => self.fetch(moved, seeming)?,
+            NicLocation::Elsewhere(failure) => return Err(StepError::OutOfReach(failure)),
+            NicLocation::Gone => return Err(StepError::NothingToUndo),
         };
         self.restore(&link, moved)?;
         self.without.remove(&(Netns::Host, moved.name.clone()));
@@ -75,7 +75,7 @@ impl Executor {
     /// Its index in the container; `None` if it is not there.
     pub(super) fn moved_index(&mut self, moved: &MovedNic) -> Result<Option<u32>, StepError> {
         match self.whereabouts(moved)? {
-            Whereabouts::Container(seeming) => Ok(seeming.first().map(|link| link.index)),
+            NicLocation::Container(seeming) => Ok(seeming.first().map(|link| link.index)),
             _ => Ok(None),
         }
     }
@@ -84,8 +84,8 @@ impl Executor {
     pub(super) fn can_give_back(&mut self, moved: &MovedNic) -> Result<(), StepError> {
         self.refuse_taken_name(moved)?;
         match self.whereabouts(moved)? {
-            Whereabouts::Elsewhere(failure) => Err(StepError::OutOfReach(failure)),
-            Whereabouts::Host(_) | Whereabouts::Container(_) | Whereabouts::Gone => Ok(()),
+            NicLocation::Elsewhere(failure) => Err(StepError::OutOfReach(failure)),
+            NicLocation::Host(_) | NicLocation::Container(_) | NicLocation::Gone => Ok(()),
         }
     }
 
@@ -106,9 +106,9 @@ impl Executor {
         }
     }
 
-    fn whereabouts(&mut self, moved: &MovedNic) -> Result<Whereabouts, StepError> {
+    fn whereabouts(&mut self, moved: &MovedNic) -> Result<NicLocation, StepError> {
         if let Some(link) = self.sockets.host.links()?.into_iter().find(|link| moved.matches(link)) {
-            return Ok(Whereabouts::Host(link));
+            return Ok(NicLocation::Host(link));
         }
         let mut seeming = match &mut self.sockets.inside {
             Some((inside, _)) => inside.links()?,
@@ -119,8 +119,8 @@ impl Executor {
             NicIdentity::OtherEnd { far_index: Some(far), netnsid, .. } => {
                 self.other_end_says(moved, far, netnsid, seeming)
             }
-            _ if !seeming.is_empty() => Ok(Whereabouts::Container(seeming)),
-            NicIdentity::OtherEnd { .. } => Ok(Whereabouts::Gone),
+            _ if !seeming.is_empty() => Ok(NicLocation::Container(seeming)),
+            NicIdentity::OtherEnd { .. } => Ok(NicLocation::Gone),
             NicIdentity::PermanentMac(_) | NicIdentity::Hardware(_) => {
                 let is_it = |link: &Link| moved.looks_like(link);
                 let found = netns_where(|visit| {
@@ -130,7 +130,7 @@ impl Executor {
                         .find(|link| is_it(link))
                         .map(|link| link.name.to_string_lossy().into_owned()))
                 })?;
-                Ok(Whereabouts::Elsewhere(Box::new(elsewhere(moved, found))))
+                Ok(NicLocation::Elsewhere(Box::new(elsewhere(moved, found))))
             }
         }
     }
@@ -143,9 +143,9 @@ impl Executor {
         far: u32,
         netnsid: Option<i32>,
         mut seeming: Vec<Link>,
-    ) -> Result<Whereabouts, StepError> {
-        let Some((mut socket, end)) = self.other_end(far, netnsid)? else { return Ok(Whereabouts::Gone) };
-        let Some(index) = end.other_end() else { return Ok(Whereabouts::Gone) };
+    ) -> Result<NicLocation, StepError> {
+        let Some((mut socket, end)) = self.other_end(far, netnsid)? else { return Ok(NicLocation::Gone) };
+        let Some(index) = end.other_end() else { return Ok(NicLocation::Gone) };
         let socket = socket.as_mut().unwrap_or(&mut self.sockets.host);
         let inside = match &self.sockets.inside {
             Some((_, namespace)) => socket.nsid(namespace)?,
@@ -153,7 +153,7 @@ impl Executor {
         };
         seeming.retain(|link| link.index == index);
         if end.link_netnsid.is_some() && end.link_netnsid == inside && !seeming.is_empty() {
-            return Ok(Whereabouts::Container(seeming));
+            return Ok(NicLocation::Container(seeming));
         }
         let found = netns_where(|visit| {
             if end.link_netnsid.is_none_or(|id| id < 0) || socket.nsid(&visit.namespace)? != end.link_netnsid
@@ -162,7 +162,7 @@ impl Executor {
             }
             Ok(visit.socket.link(index)?.map(|link| link.name.to_string_lossy().into_owned()))
         })?;
-        Ok(Whereabouts::Elsewhere(Box::new(elsewhere(moved, found))))
+        Ok(NicLocation::Elsewhere(Box::new(elsewhere(moved, found))))
     }
 
     /// The other end, and a socket in its namespace if that is not the host's; `None` if it was deleted.

@@ -4,7 +4,7 @@ use common::namespace::NamespaceKind;
 use common::view::TargetView;
 
 use super::ids::Map;
-use super::rule::{Capability, EntryFacts, EntryRule, Needed, Reason};
+use super::rule::{Capability, EntryFacts, EntryRule, NeededCapability, Reason};
 use super::users::{Actor, Over};
 use crate::plan::Plan;
 use crate::wanted::RequestedId;
@@ -15,7 +15,12 @@ pub fn rules(plan: &Plan, facts: &EntryFacts, inside: &Actor) -> Vec<EntryRule> 
     let ids = &facts.ids;
     let needs = |capability: Capability| {
         let power = facts.users.power(inside, capability.set(), here);
-        EntryRule::Capability(Needed { capability, over: here, power, reasons: vec![Reason::ProgramInside] })
+        EntryRule::Capability(NeededCapability {
+            capability,
+            over: here,
+            power,
+            reasons: vec![Reason::ProgramInside],
+        })
     };
     let mapped = |what, id, map: &Option<Map>| {
         let mapped = map.as_ref().is_none_or(|map| map.has(id));
@@ -71,7 +76,12 @@ pub fn rules(plan: &Plan, facts: &EntryFacts, inside: &Actor) -> Vec<EntryRule> 
 fn view(plan: &Plan, facts: &EntryFacts, inside: &Actor) -> Vec<EntryRule> {
     let needs = |over, reason| {
         let power = facts.users.power(inside, Capability::SysAdmin.set(), over);
-        EntryRule::Capability(Needed { capability: Capability::SysAdmin, over, power, reasons: vec![reason] })
+        EntryRule::Capability(NeededCapability {
+            capability: Capability::SysAdmin,
+            over,
+            power,
+            reasons: vec![reason],
+        })
     };
     let owner = |kind| facts.over.get(&kind).copied().unwrap_or(Over::Outside(None));
     let any = plan.view != TargetView::default();
@@ -87,7 +97,7 @@ fn view(plan: &Plan, facts: &EntryFacts, inside: &Actor) -> Vec<EntryRule> {
 mod tests {
     use rustix::thread::CapabilitySet;
 
-    use super::super::rule::{Check, Met, world};
+    use super::super::rule::{Check, CheckOutcome, world};
     use super::*;
     use crate::plan::Snapshot;
     use crate::wanted::Wanted;
@@ -104,7 +114,7 @@ mod tests {
 
     /// Those that are not met.
     fn refused(line: &str, facts: &EntryFacts) -> Vec<String> {
-        let failing = checks(line, facts).into_iter().filter(|check| check.met == Met::No);
+        let failing = checks(line, facts).into_iter().filter(|check| check.met == CheckOutcome::No);
         failing.map(|check| check.asks(facts)).collect()
     }
 

@@ -2,13 +2,13 @@
 
 use common::namespace::NamespaceKind;
 
-use super::rule::{Capability, EntryFacts, EntryRule, Met, Needed, Reason};
+use super::rule::{Capability, CheckOutcome, EntryFacts, EntryRule, NeededCapability, Reason};
 use super::users::{Actor, Over};
 use crate::plan::Join;
 
 /// What the kernel requires of a process that joins a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ask {
+enum JoinRequirement {
     /// A capability over the user namespace that owns it.
     OverOwner(Capability),
     /// A capability over the user namespace that we shall be in by then.
@@ -23,9 +23,9 @@ enum Ask {
 
 /// The rules of setns(2): the `install` function of each kind. That a user namespace is not our own holds always,
 /// for the plan leaves those out.
-fn asked_for(kind: NamespaceKind) -> &'static [Ask] {
-    use Ask::{Below, OneThread, OverIt, OverOurs, OverOwner};
+fn asked_for(kind: NamespaceKind) -> &'static [JoinRequirement] {
     use Capability::{SysAdmin, SysChroot};
+    use JoinRequirement::{Below, OneThread, OverIt, OverOurs, OverOwner};
     match kind {
         NamespaceKind::User => &[OneThread, OverIt(SysAdmin)],
         NamespaceKind::Mnt => &[OverOwner(SysAdmin), OverOurs(SysChroot), OverOurs(SysAdmin)],
@@ -58,7 +58,7 @@ fn one_by_one(kinds: &[NamespaceKind], facts: &EntryFacts) -> (Vec<EntryRule>, A
     let (mut rules, mut left) = (Vec::new(), Vec::new());
     for &kind in kinds.iter().filter(|kind| **kind != NamespaceKind::User) {
         let asked = of(kind, facts, &facts.us, here);
-        if asked.iter().all(|rule| Met::No != rule.verdict(facts).0) {
+        if asked.iter().all(|rule| CheckOutcome::No != rule.verdict(facts).0) {
             rules.extend(asked);
         } else {
             left.push(kind);
@@ -86,14 +86,14 @@ fn of(kind: NamespaceKind, facts: &EntryFacts, actor: &Actor, there: Over) -> Ve
     let needed = |capability: Capability, over, reason| {
         // A process inside has all there, also where the kernel would not tell us the way to it from outside.
         let power = facts.users.power(actor, capability.set(), over);
-        EntryRule::Capability(Needed { capability, over, power, reasons: vec![reason] })
+        EntryRule::Capability(NeededCapability { capability, over, power, reasons: vec![reason] })
     };
-    let rule = |ask: &Ask| match *ask {
-        Ask::OverOwner(capability) => needed(capability, owner, Reason::Owns(kind)),
-        Ask::OverIt(capability) => needed(capability, owner, Reason::Joined),
-        Ask::OverOurs(capability) => needed(capability, there, Reason::ProgramInside),
-        Ask::Below => EntryRule::Below,
-        Ask::OneThread => EntryRule::OneThread(facts.threads),
+    let rule = |ask: &JoinRequirement| match *ask {
+        JoinRequirement::OverOwner(capability) => needed(capability, owner, Reason::Owns(kind)),
+        JoinRequirement::OverIt(capability) => needed(capability, owner, Reason::Joined),
+        JoinRequirement::OverOurs(capability) => needed(capability, there, Reason::ProgramInside),
+        JoinRequirement::Below => EntryRule::Below,
+        JoinRequirement::OneThread => EntryRule::OneThread(facts.threads),
     };
     asked_for(kind).iter().map(rule).collect()
 }
@@ -108,7 +108,7 @@ mod tests {
 
     fn refused(join: &Join, facts: &EntryFacts) -> Vec<String> {
         let failing =
-            Check::all(rules(join, facts).0, facts).into_iter().filter(|check| check.met == Met::No);
+            Check::all(rules(join, facts).0, facts).into_iter().filter(|check| check.met == CheckOutcome::No);
         failing.map(|check: Check| check.asks(facts)).collect()
     }
 

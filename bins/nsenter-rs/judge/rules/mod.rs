@@ -14,11 +14,11 @@ mod users;
 use crate::plan::{Join, Plan};
 
 pub use ids::{CallerIds, Map};
-pub use looking::{Bar, Them, why_barred};
+pub use looking::{PtraceFacts, PtraceRefusal, why_barred};
 #[cfg(test)]
 pub use rule::world;
-pub use rule::{Capability, Check, EntryFacts, EntryRule, Met, Needed, Reason};
-pub use users::{Actor, Made, OF_THE_MACHINE, Over, Power, UNSEEN, UserNs, Users};
+pub use rule::{Capability, Check, CheckOutcome, EntryFacts, EntryRule, NeededCapability, Reason};
+pub use users::{Actor, OF_THE_MACHINE, Over, Power, UNSEEN, UserNs, UserNsOrigin, Users};
 
 /// Everything that has to be so for `plan` to succeed, in the order in which it is asked.
 pub fn judge(plan: &Plan, facts: &EntryFacts) -> Vec<Check> {

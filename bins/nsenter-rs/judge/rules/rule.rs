@@ -7,10 +7,10 @@ use common::namespace::NamespaceKind;
 use rustix::thread::CapabilitySet;
 
 use super::ids::CallerIds;
-use super::looking::Bar;
+use super::looking::PtraceRefusal;
 use super::users::{Actor, Over, Power, Users};
 #[cfg(test)]
-use super::users::{Made, UserNs};
+use super::users::{UserNs, UserNsOrigin};
 
 /// The world as the rules see it: the caller, what is to be joined, and the user namespaces around that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct EntryFacts {
 /// One thing that has to be so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryRule {
-    Capability(Needed),
+    Capability(NeededCapability),
     /// A PID namespace that is joined is ours or below it.
     Below,
     /// A user or time namespace is joined by a process of one thread.
@@ -49,7 +49,7 @@ pub enum EntryRule {
     /// ptrace(2) lets us look at the process, or why not.
     Look {
         pid: i32,
-        bar: Option<Bar>,
+        bar: Option<PtraceRefusal>,
     },
     /// The program is where it is looked for: on the host, or elsewhere.
     Program {
@@ -73,7 +73,7 @@ pub enum EntryRule {
 
 /// A capability over a user namespace, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Needed {
+pub struct NeededCapability {
     pub capability: Capability,
     pub over: Over,
     pub power: Power,
@@ -105,14 +105,14 @@ pub enum Capability {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     pub rule: EntryRule,
-    pub met: Met,
+    pub met: CheckOutcome,
     /// Why it holds, or does not.
     pub why: String,
 }
 
 /// Whether a rule holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Met {
+pub enum CheckOutcome {
     Yes,
     No,
     Unknown,
@@ -177,7 +177,7 @@ impl Capability {
 /// that one user:[11]. The namespaces to be joined belong to `owner`.
 #[cfg(test)]
 pub fn world(euid: u32, effective: CapabilitySet, owner: u64) -> EntryFacts {
-    let made = |inside, by| Made { inside: UserNs(inside), by };
+    let made = |inside, by| UserNsOrigin { inside: UserNs(inside), by };
     let users =
         Users { ours: UserNs(1), below: [(UserNs(10), made(1, 1000)), (UserNs(11), made(10, 1000))].into() };
     let known = |user| if user == 0 { Over::Outside(None) } else { Over::Known(UserNs(user)) };

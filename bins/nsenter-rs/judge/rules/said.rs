@@ -5,19 +5,19 @@ use std::fmt;
 use common::namespace::NamespaceKind;
 use common::output::one_line;
 
-use super::looking::Bar;
-use super::rule::{Capability, EntryFacts, EntryRule, Met, Needed, Reason};
+use super::looking::PtraceRefusal;
+use super::rule::{Capability, CheckOutcome, EntryFacts, EntryRule, NeededCapability, Reason};
 use super::users::Power;
 
 impl EntryRule {
-    pub(super) fn verdict(&self, facts: &EntryFacts) -> (Met, String) {
+    pub(super) fn verdict(&self, facts: &EntryFacts) -> (CheckOutcome, String) {
         let is = |met: bool, yes: &str, no: &str| match met {
-            true => (Met::Yes, yes.to_owned()),
-            false => (Met::No, no.to_owned()),
+            true => (CheckOutcome::Yes, yes.to_owned()),
+            false => (CheckOutcome::No, no.to_owned()),
         };
         match self {
             EntryRule::Capability(needed) => {
-                let met = if needed.power.is_enough() { Met::Yes } else { Met::No };
+                let met = if needed.power.is_enough() { CheckOutcome::Yes } else { CheckOutcome::No };
                 (met, needed.why(facts))
             }
             EntryRule::Below => is(
@@ -26,24 +26,26 @@ impl EntryRule {
                 "it was not: a process cannot enter a PID namespace above its own",
             ),
             EntryRule::OneThread(threads) => is(*threads == 1, "yes", "it has more"),
-            EntryRule::GroupsStay(_) => (Met::Yes, "they are kept".to_owned()),
+            EntryRule::GroupsStay(_) => (CheckOutcome::Yes, "they are kept".to_owned()),
             EntryRule::Mapped { mapped, .. } => is(*mapped, "yes", "it is not mapped"),
             EntryRule::Look { bar, .. } => match bar {
-                None => (Met::Yes, "yes".to_owned()),
-                Some(bar @ (Bar::SecurityModule | Bar::Outside)) => (Met::No, bar.to_string()),
+                None => (CheckOutcome::Yes, "yes".to_owned()),
+                Some(bar @ (PtraceRefusal::SecurityModule | PtraceRefusal::Outside)) => {
+                    (CheckOutcome::No, bar.to_string())
+                }
                 Some(bar) => {
                     let lifted = "CAP_SYS_PTRACE over its user namespace is enough";
-                    (Met::No, format!("{bar}; {lifted}"))
+                    (CheckOutcome::No, format!("{bar}; {lifted}"))
                 }
             },
-            EntryRule::Program { missing: None, .. } => (Met::Yes, "it exists".to_owned()),
-            EntryRule::Program { missing: Some(why), .. } => (Met::No, why.clone()),
-            EntryRule::HostFenced { trusted: true, .. } => (Met::Yes, "--trust-target".to_owned()),
-            EntryRule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
-            EntryRule::HostFenced { unfenced: None, .. } => (Met::Yes, "it does not".to_owned()),
-            EntryRule::Ahead { failure: None, .. } => (Met::Yes, "yes".to_owned()),
-            EntryRule::Ahead { failure: Some(failure), .. } => (Met::No, failure.text().to_owned()),
-            EntryRule::NoFilter => (Met::Unknown, "cannot be known without trying".to_owned()),
+            EntryRule::Program { missing: None, .. } => (CheckOutcome::Yes, "it exists".to_owned()),
+            EntryRule::Program { missing: Some(why), .. } => (CheckOutcome::No, why.clone()),
+            EntryRule::HostFenced { trusted: true, .. } => (CheckOutcome::Yes, "--trust-target".to_owned()),
+            EntryRule::HostFenced { unfenced: Some(why), .. } => (CheckOutcome::No, why.clone()),
+            EntryRule::HostFenced { unfenced: None, .. } => (CheckOutcome::Yes, "it does not".to_owned()),
+            EntryRule::Ahead { failure: None, .. } => (CheckOutcome::Yes, "yes".to_owned()),
+            EntryRule::Ahead { failure: Some(failure), .. } => (CheckOutcome::No, failure.text().to_owned()),
+            EntryRule::NoFilter => (CheckOutcome::Unknown, "cannot be known without trying".to_owned()),
         }
     }
 
@@ -73,7 +75,7 @@ impl EntryRule {
     }
 }
 
-impl Needed {
+impl NeededCapability {
     /// The capability, over what, and why that.
     pub fn describe(&self, facts: &EntryFacts) -> String {
         let owned: Vec<&str> = self.owned().map(NamespaceKind::as_str).collect();

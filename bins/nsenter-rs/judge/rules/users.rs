@@ -18,7 +18,7 @@ pub const UNSEEN: UserNs = UserNs(0);
 
 /// Whose and where a user namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Made {
+pub struct UserNsOrigin {
     /// Its parent.
     pub inside: UserNs,
     /// The user that owns it, as our own user namespace counts.
@@ -30,7 +30,7 @@ pub struct Made {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Users {
     pub ours: UserNs,
-    pub below: BTreeMap<UserNs, Made>,
+    pub below: BTreeMap<UserNs, UserNsOrigin>,
 }
 
 /// A user namespace that a rule is about.
@@ -129,7 +129,7 @@ mod tests {
 
     /// Ours holds one of uid 1000 and one of uid 2000; the first holds another of uid 1000.
     fn nested() -> Users {
-        let made = |inside, by| Made { inside: UserNs(inside), by };
+        let made = |inside, by| UserNsOrigin { inside: UserNs(inside), by };
         let below = [(UserNs(10), made(1, 1000)), (UserNs(11), made(10, 1000)), (UserNs(20), made(1, 2000))];
         Users { ours: OURS, below: below.into() }
     }
@@ -176,7 +176,7 @@ mod tests {
     fn a_grandchild_is_not_owned_from_two_levels_above() {
         // The same uid owns it, but its parent is another's: only one that is right below counts.
         let mut users = nested();
-        users.below.insert(UserNs(21), Made { inside: UserNs(20), by: 1000 });
+        users.below.insert(UserNs(21), UserNsOrigin { inside: UserNs(20), by: 1000 });
         let over = Over::Known(UserNs(21));
         assert_eq!(users.power(&us(1000, CapabilitySet::empty()), ADMIN, over), Power::Lacking);
     }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_ring_ends() {
         let mut users = nested();
-        users.below.insert(UserNs(30), Made { inside: UserNs(30), by: 0 });
+        users.below.insert(UserNs(30), UserNsOrigin { inside: UserNs(30), by: 0 });
         assert_eq!(users.power(&us(0, ADMIN), ADMIN, Over::Known(UserNs(30))), Power::OutOfReach);
     }
 }

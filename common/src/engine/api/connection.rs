@@ -201,7 +201,7 @@ async fn send_on(
     if wire.speaker.get_or_init(|| HeardSpeaker::of(stream, &socket)).speaker.is_err() {
         return Err(io::Error::from(io::ErrorKind::Unsupported).into());
     }
-    let stream = Limited { left: state::MOST_BYTES, wire };
+    let stream = LimitedStream { left: state::MOST_BYTES, wire };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     tokio::spawn(connection);
     let (mut parts, body) = request.into_parts();
@@ -213,10 +213,10 @@ async fn send_on(
 }
 
 /// Whose claims are heard, or why nobody's are.
-pub(super) type Speaker = Result<Uid, Unheard>;
+pub(super) type Speaker = Result<Uid, UnheardPeer>;
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Unheard {
+pub(super) enum UnheardPeer {
     /// What listened was killed since.
     HasEnded,
     /// What listens is not in our PID namespace; its PID here, if it has one.
@@ -233,7 +233,7 @@ impl HeardSpeaker {
     fn of(stream: BorrowedFd<'_>, socket: &Path) -> Self {
         match SocketListener::behind(stream) {
             Ok(listener) => HeardSpeaker { speaker: speaker_of(&listener, socket), listener: Some(listener) },
-            Err(_) => HeardSpeaker { speaker: Err(Unheard::OtherPids(None)), listener: None },
+            Err(_) => HeardSpeaker { speaker: Err(UnheardPeer::OtherPids(None)), listener: None },
         }
     }
 }
@@ -242,7 +242,11 @@ impl HeardSpeaker {
 /// do: its owner can put a link to root's socket in its place.
 fn speaker_of(listener: &SocketListener, socket: &Path) -> Speaker {
     if !listener.has_our_pids() {
-        return Err(if listener.has_ended() { Unheard::HasEnded } else { Unheard::OtherPids(listener.pid) });
+        return Err(if listener.has_ended() {
+            UnheardPeer::HasEnded
+        } else {
+            UnheardPeer::OtherPids(listener.pid)
+        });
     }
     let owner = fs::metadata(socket).map_or(u32::MAX, |meta| meta.uid());
     Ok(if listener.user.is_root() { Uid::from_raw(owner) } else { listener.user })
@@ -257,7 +261,7 @@ fn connected(path: &Path) -> nix::Result<OwnedFd> {
 }
 
 /// The connection as hyper sees it, which ends with an error once more than `left` bytes have been read from it.
-struct Limited {
+struct LimitedStream {
     left: u64,
     wire: Arc<Wire>,
 }
@@ -265,13 +269,13 @@ struct Limited {
 /// How much is read at once: a container's description has some five thousand bytes.
 const AT_ONCE: usize = 8192;
 
-impl Limited {
+impl LimitedStream {
     fn fd(&self) -> io::Result<RawFd> {
         self.wire.stream.get().map(AsRawFd::as_raw_fd).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
-impl Read for Limited {
+impl Read for LimitedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -303,7 +307,7 @@ impl Read for Limited {
     }
 }
 
-impl Write for Limited {
+impl Write for LimitedStream {
     /// A request is short, and nobody has written on this connection before: it fits, or the engine is not there any more.
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let fd = self.fd()?;
