@@ -64,7 +64,9 @@ fn anchor(heading: &str) -> String {
 
 #[test]
 fn every_file_and_folder_that_a_page_names_exists() {
-    let roots: BTreeSet<String> = files(&root(""), 1).into_iter().filter_map(folder).collect();
+    let mut roots: BTreeSet<String> = files(&root(""), 1).into_iter().filter_map(folder).collect();
+    // What is built, or was not built yet.
+    roots.remove("target");
     let known = sources();
     each_page(|page| {
         let words = page.text.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-*".contains(c)));
