@@ -34,7 +34,11 @@ pub fn ports(words: &[PortsWord], request: &Request) -> Result<Status, Failure> 
     }
     for word in words {
         match meant(word, &snapshot, &names, &session) {
-            Ok(found) => lines.extend(found),
+            // One that several words mean is shown once.
+            Ok(found) => {
+                let new = found.into_iter().filter(|line| !lines.contains(line)).collect::<Vec<_>>();
+                lines.extend(new);
+            }
             Err(failure) => {
                 failure::report(TOOL, &failure);
                 status = status.max(failure.status);

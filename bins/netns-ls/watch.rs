@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::events::ContainerWatch;
 use common::failure::{self, Failure, Status};
-use common::find::{FindError, host};
+use common::find::host;
 use common::map::LookDepth;
 use common::netlink::ChangeListener;
 use common::sys;
@@ -59,9 +59,17 @@ fn see(
     before: Option<&SavedMap>,
     said: &mut HashSet<String>,
 ) -> Result<SavedMap, Failure> {
-    let known = host(LookDepth::Whole, &request.find.session().engines)?;
+    let known = match (host(LookDepth::Whole, &request.find.session().engines), before) {
+        (Ok(known), _) => known,
+        // A moment without memory or descriptors: the next look may see again.
+        (Err(error), Some(before)) => {
+            report_new(said, vec![error.into()]);
+            return Ok(before.clone());
+        }
+        (Err(error), None) => return Err(error.into()),
+    };
     let is_whole = known.errors.is_empty();
-    report_new(said, known.errors);
+    report_new(said, known.errors.into_iter().map(Failure::from).collect());
     let unread: Vec<String> = known.map.unseen.not_read.iter().map(|(which, _)| which.clone()).collect();
     let now = SavedMap::of(&named(known.map));
     let Some(before) = before else { return Ok(now) };
@@ -70,8 +78,7 @@ fn see(
 }
 
 /// Reports each error once, as long as it persists.
-fn report_new(said: &mut HashSet<String>, errors: Vec<FindError>) {
-    let failures: Vec<Failure> = errors.into_iter().map(Failure::from).collect();
+fn report_new(said: &mut HashSet<String>, failures: Vec<Failure>) {
     let new = failures.iter().filter(|failure| !said.contains(failure.text()));
     new.for_each(|failure| failure::report(TOOL, failure));
     *said = failures.iter().map(|failure| failure.text().to_owned()).collect();

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use support::fake_docker;
 use support::run::Run;
-use support::skip::need;
+use support::skip::{need, program};
 
 use crate::Bridged;
 
@@ -47,6 +47,33 @@ fn as_json_each_change_is_an_object_on_its_line() {
     assert_eq!(line["field"], "address");
     assert_eq!(line["value"], "10.1.0.2/24");
     assert_eq!(line["ifname"], "eth0");
+    watch.signal_behind_nsenter(Signal::SIGINT);
+    watch.finish().ok();
+}
+
+#[test]
+fn a_look_that_fails_is_said_once_and_the_next_one_goes_on() {
+    let prlimit = need!(program("prlimit", "util-linux"));
+    let bridged = need!(Bridged::new(&["web"]));
+    let web = &bridged.containers[0];
+    let _docker = fake_docker::knows(&[web]).listen(bridged.lab.path("/run/docker.sock"));
+    let watch = bridged.lab.tool("netns-ls").arg("--watch").start();
+    watch.wait_for_stderr("netns-ls: watching ");
+    let pid = watch.pid_behind_nsenter().to_string();
+    let descriptors = |most: &str| {
+        std::process::Command::new(&prlimit).args(["--pid", &pid, &format!("--nofile={most}:")]).run().ok();
+    };
+    // It may open nothing more.
+    descriptors("3");
+    web.ip("address add 10.1.0.2/24 dev eth0");
+    watch.wait_for_stderr("Too many open files");
+    web.ip("address add 10.1.0.3/24 dev eth0");
+    descriptors("1024");
+    watch.wait_for("web: eth0 10.1.0.3/24 added\n");
+    let said = watch.so_far().stderr;
+    let about: Vec<&str> = said.lines().filter(|line| line.contains("Too many open files")).collect();
+    let once: std::collections::BTreeSet<&str> = about.iter().copied().collect();
+    assert_eq!(about.len(), once.len(), "{said}");
     watch.signal_behind_nsenter(Signal::SIGINT);
     watch.finish().ok();
 }
