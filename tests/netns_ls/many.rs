@@ -18,11 +18,12 @@ for n in $(seq $count); do echo "netns add n$n"; done | ip -batch -
 ip link add br0 up type bridge
 for n in $(seq $count); do echo "link add v$n master br0 type veth peer name eth0 netns n$n"; done | ip -batch -
 for n in $(seq $count); do
-    ip -n n$n -batch - <<END
+    # `ip -n` takes a mount namespace of its own each time, and that a moment for each of the others.
+    nsenter --net=/run/netns/n$n ip -batch - <<END
 address add 10.0.$((n / 250)).$((n % 250 + 1))/16 dev eth0
 neighbour add 10.0.99.99 lladdr 02:00:00:00:99:99 dev eth0 nud permanent
 END
-    ip netns exec n$n tc qdisc add dev eth0 root tbf rate 1mbit burst 10k latency 50ms
+    nsenter --net=/run/netns/n$n tc qdisc add dev eth0 root tbf rate 1mbit burst 10k latency 50ms
 done
 exec perl -MSocket -e '
     for my $n (1..$ARGV[0]) {
@@ -113,7 +114,7 @@ fn single_blanks(line: &str) -> String {
 /// and links, for whoever looks holds what it looks at.
 fn comparable(text: &str) -> Vec<String> {
     let Ok(map) = serde_json::from_str::<Value>(text) else {
-        return text.lines().filter(|line| !line.contains("net:[")).map(str::to_owned).collect();
+        return text.lines().filter(|line| !line.contains("net:[")).map(single_blanks).collect();
     };
     let all = map["namespaces"].as_array().unwrap().iter();
     let shown = all.map(|netns| format!("{} {}", netns["name"], netns["links"]));
