@@ -23,7 +23,7 @@ _add__nic() {
 
     case "${cmd}" in
         add__nic)
-            opts="-b -g -r -p -l -n -q -f -v -h -V --host-addr --bridge --create --peer --macvlan --ipvlan --phys --peer-addr --peer-name --vlan --name --name-prefix --host-name --mac --mtu --gateway --route --metric --sysctl --nat --publish --forward --sbr --dad --no-dad --announce --no-announce --replace --rm --repair --list --check --watch --once --dry-run --preflight --quiet --host --force --json --engine-timeout --verbose --help --version"
+            opts="-b -g -r -p -l -n -q -f -v -h -V --host-addr --bridge --create --peer --macvlan --ipvlan --phys --peer-addr --peer-name --vlan --name --name-prefix --host-name --mac --mtu --gateway --route --metric --sysctl --nat --publish --forward --sbr --dad --no-dad --announce --no-announce --replace --rm --repair --list --check --watch --once --dry-run --preflight --quiet --host --force --json --engine-timeout --verbose --help --man --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -23,7 +23,7 @@ _cpid() {
 
     case "${cmd}" in
         cpid)
-            opts="-l -a -0 -v -h -V --list --all --of --inode --json --null --wait --engine --engine-timeout --verbose --help --version"
+            opts="-l -a -0 -v -h -V --list --all --of --inode --json --null --wait --engine --engine-timeout --verbose --help --man --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

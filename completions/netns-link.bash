@@ -23,7 +23,7 @@ _netns__link() {
 
     case "${cmd}" in
         netns__link)
-            opts="-a -l -w -f -v -h -V --as --all --new --no-lo --rm --list --check --prune --refresh --watch --host --force --json --engine-timeout --verbose --help --version"
+            opts="-a -l -w -f -v -h -V --as --all --new --no-lo --rm --list --check --prune --refresh --watch --host --force --json --engine-timeout --verbose --help --man --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

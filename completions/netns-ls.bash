@@ -23,7 +23,7 @@ _netns__ls() {
 
     case "${cmd}" in
         netns__ls)
-            opts="-a -w -q -v -h -V --all --bridges --path --tree --ports --graph --html --namespaces --why --routes --rules --neigh --fdb --programs --sockets --fw --watch --diff --json --quiet --engine-timeout --verbose --help --version"
+            opts="-a -w -q -v -h -V --all --bridges --path --tree --ports --graph --html --namespaces --why --routes --rules --neigh --fdb --programs --sockets --fw --watch --diff --json --quiet --engine-timeout --verbose --help --man --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

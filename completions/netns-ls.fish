@@ -21,7 +21,8 @@ complete -c netns-ls -s w -l watch -d 'Print changes as they happen'
 complete -c netns-ls -l json -d 'Print JSON'
 complete -c netns-ls -s q -l quiet -d 'No header above a table, and no notes'
 complete -c netns-ls -s v -l verbose -d 'Report on stderr what was found, and how'
-complete -c netns-ls -s h -l help -d 'Print this help; the manual says more'
+complete -c netns-ls -s h -l help -d 'Print help: -h what is used most, --help all options'
+complete -c netns-ls -l man -d 'Show the manual'
 complete -c netns-ls -s V -l version -d 'Print version'
 function __netns_ls_targets
     # docker:nginx, where an engine was typed.

@@ -23,7 +23,7 @@ _netns__ping() {
 
     case "${cmd}" in
         netns__ping)
-            opts="-c -i -w -W -s -t -I -q -n -f -M -A -l -Q -m -p -r -U -b -B -d -C -4 -6 -O -D -v -h -V --count --interval --deadline --timeout --size --ttl --interface --quiet --numeric --flood --pmtudisc --adaptive --preload --tos --mark --pattern --dont-route --plain --ipv4 --ipv6 --outstanding --time-of-day --arp --dad --announce --rate --matrix --tcp --udp --data --json --engine-timeout --verbose --help --version"
+            opts="-c -i -w -W -s -t -I -q -n -f -M -A -l -Q -m -p -r -U -b -B -d -C -4 -6 -O -D -v -h -V --count --interval --deadline --timeout --size --ttl --interface --quiet --numeric --flood --pmtudisc --adaptive --preload --tos --mark --pattern --dont-route --plain --ipv4 --ipv6 --outstanding --time-of-day --arp --dad --announce --rate --matrix --tcp --udp --data --json --engine-timeout --verbose --help --man --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

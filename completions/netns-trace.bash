@@ -23,7 +23,7 @@ _netns__trace() {
 
     case "${cmd}" in
         netns__trace)
-            opts="-4 -6 -v -h -V --explain --mtu --reverse --drops --for --evidence --from --size --json --engine-timeout --verbose --help --version"
+            opts="-4 -6 -v -h -V --explain --mtu --reverse --drops --for --evidence --from --size --json --engine-timeout --verbose --help --man --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -23,7 +23,7 @@ _nsenter__rs() {
 
     case "${cmd}" in
         nsenter__rs)
-            opts="-t -v -h -a -m -u -i -n -N -p -C -U -T -r -w -W -H -e -S -G -c -Z -F -j -V --target --engine-timeout --verbose --help --all --mount --uts --ipc --net --net-socket --pid --cgroup --user --user-parent --time --root --no-root --wd --wdns --host-tools --trust-target --exec-target --env --env-var --inside --dns --sys --proc --setuid --setgid --preserve-credentials --keep-caps --join-cgroup --follow-context --cap-add --confine --no-fork --no-kill-child --explain --json --pty --keep-fd --each --jobs --version"
+            opts="-t -v -h -a -m -u -i -n -N -p -C -U -T -r -w -W -H -e -S -G -c -Z -F -j -V --target --engine-timeout --verbose --help --man --all --mount --uts --ipc --net --net-socket --pid --cgroup --user --user-parent --time --root --no-root --wd --wdns --host-tools --trust-target --exec-target --env --env-var --inside --dns --sys --proc --setuid --setgid --preserve-credentials --keep-caps --join-cgroup --follow-context --cap-add --confine --no-fork --no-kill-child --explain --json --pty --keep-fd --each --jobs --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

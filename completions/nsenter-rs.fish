@@ -18,9 +18,10 @@ complete -c nsenter-rs -s G -l setgid -d 'Group ID in the container; \'follow\':
 complete -c nsenter-rs -l cap-add -d 'With -H: add a capability that the container lacks' -r -f
 complete -c nsenter-rs -l keep-fd -d 'Pass this open file descriptor to PROGRAM' -r -f
 complete -c nsenter-rs -l each -d 'Run PROGRAM in matching containers: \'web-*\' (in quotes)' -r -f
-complete -c nsenter-rs -s j -l jobs -d 'With --each: how many containers at a time' -r -f
+complete -c nsenter-rs -s j -l jobs -d 'With --each: at most N containers at a time' -r -f
 complete -c nsenter-rs -s v -l verbose -d 'Report on stderr what was found, and how'
-complete -c nsenter-rs -s h -l help -d 'Print this help; the manual says more'
+complete -c nsenter-rs -s h -l help -d 'Print help: -h what is used most, --help all options'
+complete -c nsenter-rs -l man -d 'Show the manual'
 complete -c nsenter-rs -s a -l all -d 'All namespaces that differ from the caller\'s'
 complete -c nsenter-rs -l user-parent -d 'Parent user namespace'
 complete -c nsenter-rs -l no-root -d 'With --mount: use the root of the mount namespace'

@@ -1,5 +1,5 @@
 //! What a reader reads is what the tools do: manuals and completions are made from each tool's `cli.rs`, and
-//! `--help` fits a screen.
+//! `-h` fits a screen.
 //!
 //! `make docs` rewrites what is not current. A manual is what clap knows of the tool, and what is written by hand
 //! in `man/sections/TOOL.roff`, where a line `.so FILE` takes in that file of the same directory; `.so OPTIONS`
@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
+use support::skip::{Missing, need};
 use support::tools;
 
 #[path = "docs/completions.rs"]
@@ -26,11 +27,12 @@ struct Tool {
     name: &'static str,
     /// Of the manual: 1 for whoever may run it, 8 for root.
     section: char,
+    /// How many lines `-h` may have.
     help_lines: usize,
     command: fn() -> clap::Command,
 }
 
-/// One line for each tool: a module, its `cli.rs`, its name, the section of its manual, and how many lines its help may have.
+/// One line for each tool: a module, its `cli.rs`, its name, the section of its manual, and how many lines its `-h` may have.
 macro_rules! tools {
     ($($module:ident $path:literal $name:literal $section:literal $help_lines:literal;)*) => {
         $(
@@ -51,13 +53,13 @@ macro_rules! tools {
 }
 
 tools! {
-    cpid "../bins/cpid/cli.rs" "cpid" '1' 45;
-    nsenter_rs "../bins/nsenter-rs/cli/mod.rs" "nsenter-rs" '1' 67;
-    netns_link "../bins/netns-link/cli.rs" "netns-link" '8' 45;
-    add_nic "../bins/add-nic/cli.rs" "add-nic" '8' 67;
-    netns_ping "../bins/netns-ping/cli.rs" "netns-ping" '1' 67;
-    netns_ls "../bins/netns-ls/cli.rs" "netns-ls" '8' 67;
-    netns_trace "../bins/netns-trace/cli.rs" "netns-trace" '8' 67;
+    cpid "../bins/cpid/cli.rs" "cpid" '1' 24;
+    nsenter_rs "../bins/nsenter-rs/cli/mod.rs" "nsenter-rs" '1' 50;
+    netns_link "../bins/netns-link/cli.rs" "netns-link" '8' 32;
+    add_nic "../bins/add-nic/cli.rs" "add-nic" '8' 46;
+    netns_ping "../bins/netns-ping/cli.rs" "netns-ping" '1' 46;
+    netns_ls "../bins/netns-ls/cli.rs" "netns-ls" '8' 50;
+    netns_trace "../bins/netns-trace/cli.rs" "netns-trace" '8' 36;
 }
 
 /// What every manual has, in this order, as man-pages(7) asks for; one may have others in between.
@@ -78,6 +80,8 @@ const SECTIONS: [&str; 11] = [
 /// The manual of what all tools have in common, without its section and with it.
 const COMMON: &str = "netns-toolbox";
 const COMMON_MANUAL: &str = "man/netns-toolbox.7";
+/// Of what the manuals say, as each names it: changed with the version.
+const DATE: &str = "2026-12-01";
 
 #[test]
 fn manuals_and_completions_are_current() {
@@ -186,19 +190,106 @@ fn reference(name: &str, section: char) -> String {
 
 #[test]
 fn help_fits_a_screen_and_ends_with_three_examples() {
-    for tool in TOOLS {
-        let help = help(tool, "--help");
-        assert_eq!(help, self::help(tool, "-h"));
+    for (tool, option) in TOOLS.iter().flat_map(|tool| [(tool, "-h"), (tool, "--help")]) {
+        let help = help(tool, option);
         let lines: Vec<&str> = help.lines().collect();
         let name = tool.name;
         let purpose = (tool.command)().get_about().unwrap().to_string();
         assert_eq!(lines[0], purpose, "{name} --help begins with what it is for");
-        assert!(lines.len() <= tool.help_lines, "{name} --help has {} lines", lines.len());
+        let is_short = option == "--help" || lines.len() <= tool.help_lines;
+        assert!(is_short, "{name} -h has {} lines", lines.len());
         let wide: Vec<&&str> = lines.iter().filter(|line| line.chars().count() > 80).collect();
         assert!(wide.is_empty(), "{name} --help: wider than 80 columns: {wide:#?}");
-        let last = &lines[lines.len() - 4..];
-        assert_eq!(last[0], "Examples:", "{name} --help ends with three examples");
+        let at = lines.iter().position(|line| *line == "Examples:").unwrap();
+        let last = &lines[at..];
+        assert!((4..=5).contains(&last.len()), "{name} --help ends with three examples, or four: {last:#?}");
         assert!(last[1..].iter().all(|line| line.starts_with("  ")), "{name} --help: {last:#?}");
+    }
+}
+
+#[test]
+fn help_with_two_dashes_has_every_option_and_h_only_what_it_has_too() {
+    for tool in TOOLS {
+        let (short, long) = (help(tool, "-h"), help(tool, "--help"));
+        let has = |help: &str, option: &str| {
+            let mut words = help.split(|c: char| c.is_whitespace() || "[=,".contains(c));
+            words.any(|word| word == option)
+        };
+        for argument in (tool.command)().get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let Some(option) = argument.get_long().map(|long| format!("--{long}")) else { continue };
+            assert!(has(&long, &option), "{} --help has no {option}", tool.name);
+            assert!(!has(&short, &option) || has(&long, &option), "{}: {option}", tool.name);
+        }
+    }
+}
+
+/// The words of a text that are options of `tool`.
+fn options_named<'a>(text: &'a str, tool: &str) -> BTreeSet<&'a str> {
+    let after = text.split(tool).skip(1).map(|rest| rest.split(['`', '\n', '|', ';']).next().unwrap());
+    let words = after.flat_map(|rest| rest.split(|c: char| c.is_whitespace() || "=[]\\\"'".contains(c)));
+    words.filter(|word| word.len() > 3 && word.starts_with("--")).collect()
+}
+
+#[test]
+fn what_the_pages_tell_to_use_stands_in_help() {
+    for page in ["README.md", "docs/guide.md", "docs/faq.md", "docs/tour.md"] {
+        let text = read(page);
+        for tool in TOOLS {
+            let long = help(tool, "--help");
+            for option in options_named(&text, tool.name) {
+                let is_of_the_program = tool.name == "nsenter-rs" && !long.contains(option);
+                assert!(long.contains(option) || is_of_the_program, "{page}: {} {option}", tool.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_manual_is_in_the_program() {
+    for tool in TOOLS {
+        // Without man(1), and with it.
+        let plain = manual_shown(tool, "/");
+        let by_man = manual_shown(tool, "/usr/bin:/bin");
+        for text in [&plain, &by_man] {
+            let title = format!("{}({})", tool.name.to_uppercase(), tool.section);
+            let begin: String =
+                text.lines().filter(|line| !line.is_empty()).take(24).collect::<Vec<_>>().join("\n");
+            assert!(begin.contains(&title), "{begin}");
+            let examples = help(tool, "-h");
+            let first = examples.split("Examples:\n").nth(1).unwrap().lines().next().unwrap();
+            let command = first.trim_start().split("  ").next().unwrap();
+            assert!(begin.contains(command), "{}: the first screen has no {command}: {begin}", tool.name);
+            for heading in ["OPTIONS", "EXAMPLES", "NETNS-TOOLBOX(7)", "ENGINES"] {
+                assert!(text.contains(heading), "{} --man has no {heading}", tool.name);
+            }
+        }
+    }
+}
+
+fn manual_shown(tool: &Tool, path: &str) -> String {
+    let mut command = Command::new(tools::tool(tool.name));
+    let ran = command.arg("--man").env("PATH", path).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    let ran = ran.output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn no_manual_has_anything_that_mandoc_complains_of() {
+    let mandoc = need!(mandoc());
+    let pages = files_in("man").into_iter().map(|file| root(&file));
+    let ran = Command::new(mandoc).args(["-T", "lint", "-W", "warning"]).args(pages).output().unwrap();
+    assert!(ran.status.success() && ran.stdout.is_empty(), "{}", String::from_utf8_lossy(&ran.stdout));
+}
+
+/// mandoc, unpacked where it is not installed.
+fn mandoc() -> Result<String, Missing> {
+    let found = Command::new(root("tests/setup/packages")).arg("mandoc:mandoc").output().unwrap();
+    let said = String::from_utf8(found.stdout).unwrap();
+    match said.trim() {
+        _ if !found.status.success() => Err(Missing::Fixable("mandoc cannot be fetched".to_owned())),
+        "" => Ok("mandoc".to_owned()),
+        directory => Ok(format!("{directory}/usr/bin/mandoc")),
     }
 }
 
@@ -313,12 +404,29 @@ fn manual(tool: &Tool) -> String {
          .ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n",
         tool.name
     );
-    // clap_mangen cannot leave out the date: it does not quote an empty word.
     let (title, version) = (tool.name.to_uppercase(), env!("CARGO_PKG_VERSION"));
-    page += &format!(".TH {title} {} \"\" \"netns-toolbox {version}\" netns-toolbox\n", tool.section);
+    page += &format!(".TH {title} {} {DATE} \"netns-toolbox {version}\" netns-toolbox\n", tool.section);
     page += &part(|out| man.render_name_section(out));
-    page += &part(|out| man.render_synopsis_section(out));
-    page + &sections
+    page += &synopsis(&(tool.command)());
+    page + &with_first_examples(&sections, &(tool.command)())
+}
+
+/// Every form of the command line, as `-h` has them.
+fn synopsis(command: &clap::Command) -> String {
+    let mut command = command.clone();
+    let usage = command.render_usage().to_string();
+    let lines = usage.trim_start_matches("Usage:").lines().map(|line| format!("{}\n", roff(line.trim())));
+    format!(".SH SYNOPSIS\n.nf\n{}.fi\n", lines.collect::<String>())
+}
+
+/// The three examples of `-h` after the first paragraph: what most people look into a manual for stands on its first screen.
+fn with_first_examples(sections: &str, command: &clap::Command) -> String {
+    let after = command.get_after_help().unwrap().to_string();
+    let examples = after.split("Examples:\n").nth(1).unwrap();
+    let lines = examples.lines().map(|line| format!("{}\n", roff(line.trim_start())));
+    let block = format!(".PP\n.EX\n{}.EE\n", lines.collect::<String>());
+    let (first, rest) = sections.split_once("\n.PP\n").unwrap();
+    format!("{first}\n{block}.PP\n{rest}")
 }
 
 /// What all tools have in common: made from `man/sections` alone.
@@ -326,7 +434,7 @@ fn common_manual() -> String {
     format!(
         ".\\\" Made from man/sections/{COMMON}.roff by `make docs`; edit that.\n\
          .ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n\
-         .TH {} 7 \"\" \"netns-toolbox {}\" netns-toolbox\n{}",
+         .TH {} 7 {DATE} \"netns-toolbox {}\" netns-toolbox\n{}",
         COMMON.to_uppercase(),
         env!("CARGO_PKG_VERSION"),
         by_hand(&format!("{COMMON}.roff"), "")

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum, ValueHint};
-use common::cli::{FindOptions, TARGETS};
+use common::cli::{FindOptions, TARGETS, TARGETS_IN_SHORT};
 use common::target::{IfName, Mac};
 
 /// Add a network interface (NIC) to a running container
@@ -13,7 +13,8 @@ use common::target::{IfName, Mac};
 #[command(
     override_usage = "add-nic [OPTIONS] TARGET ADDR...\n       add-nic [OPTIONS] --rm | --repair TARGET [IF|ADDR]\n       add-nic [OPTIONS] --list | --check [TARGET]\n       add-nic [OPTIONS] --watch FILE"
 )]
-#[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
+#[command(after_help = format!("{TARGETS_IN_SHORT}\n\n{EXAMPLES}"))]
+#[command(after_long_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// The container, and the addresses of its new NIC with their prefix lengths
     #[arg(value_name = "TARGET", hide = true, value_hint = ValueHint::Other)]
@@ -319,7 +320,7 @@ pub enum DadOption {
 const JOBS: [&str; 5] = ["rm", "repair", "list", "check", "watch"];
 
 /// Options that a single NIC cannot have: they are not allowed as keys in a watch file.
-pub const NOT_OF_A_NIC: [&str; 15] = [
+pub const NOT_OF_A_NIC: [&str; 16] = [
     "rm",
     "repair",
     "list",
@@ -334,6 +335,7 @@ pub const NOT_OF_A_NIC: [&str; 15] = [
     "engine_timeout",
     "verbose",
     "help",
+    "man",
     "version",
 ];
 

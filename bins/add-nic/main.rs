@@ -25,14 +25,14 @@ use common::failure::{self, Failure, Status};
 use common::netns::run_of_a_container;
 use jobs::{add, list, remove, repair};
 use model::request::Job;
-use tool::TOOL;
+use tool::{MANUAL, TOOL};
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run(Instant::now()))
 }
 
 fn run(began: Instant) -> Result<Status, Failure> {
-    let cli: Cli = parse()?;
+    let cli: Cli = parse(MANUAL)?;
     let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let job = Job::from_cli(&cli, typed)?;
     run_of_a_container().into_iter().for_each(|what| failure::say(TOOL, what));

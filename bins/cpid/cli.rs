@@ -4,14 +4,15 @@ use std::error::Error;
 use std::time::Duration;
 
 use clap::{Parser, ValueHint};
-use common::cli::{FindOptions, TARGETS, duration};
+use common::cli::{FindOptions, TARGETS, TARGETS_IN_SHORT, duration};
 use common::target::{EngineName, SocketPlace, Target, TargetError};
 
 /// Print the PID of a container's first process
 #[derive(Debug, Parser)]
 #[command(name = "cpid", version, max_term_width = 80, disable_help_flag = true)]
 #[command(override_usage = "cpid [OPTIONS] TARGET|PORT... | --list [-a] | --of PID")]
-#[command(after_help = format!("{TARGETS}\n\n{PORTS}\n\n{EXAMPLES}"))]
+#[command(after_help = format!("{TARGETS_IN_SHORT}\n\n{EXAMPLES}"))]
+#[command(after_long_help = format!("{TARGETS}\n\n{PORTS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// The containers, or the ports, whose PIDs to print
     #[arg(value_name = "TARGET", required_unless_present_any = ["list", "of", "complete"], hide = true)]

@@ -19,7 +19,7 @@ use common::find::{FindError, Found, list, list_with_idle, owner};
 use common::target::Target;
 use report::Report;
 use request::{Job, Request, WantedPid};
-use tool::TOOL;
+use tool::{MANUAL, TOOL};
 use wait::Waiter;
 
 fn main() -> ExitCode {
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Status, Failure> {
-    let cli: Cli = parse()?;
+    let cli: Cli = parse(MANUAL)?;
     let request = Request::of(cli);
     match &request.job {
         Job::Find { wanted, wait } => find_each(wanted, *wait, &request),

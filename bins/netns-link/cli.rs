@@ -1,7 +1,7 @@
 //! The command line of netns-link. Uses only clap, std and `common`, so that manuals are made from it.
 
 use clap::{Parser, ValueHint};
-use common::cli::{FindOptions, TARGETS};
+use common::cli::{FindOptions, TARGETS, TARGETS_IN_SHORT};
 use common::target::LinkName;
 
 /// Name a container's network namespace, so that ip(8) knows it
@@ -10,7 +10,8 @@ use common::target::LinkName;
 #[command(
     override_usage = "netns-link [OPTIONS] TARGET...\n       netns-link [OPTIONS] --all | --new NAME\n       netns-link [OPTIONS] --rm [NAME...]\n       netns-link [OPTIONS] --list | --check | --prune | --refresh | --watch"
 )]
-#[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
+#[command(after_help = format!("{TARGETS_IN_SHORT}\n\n{EXAMPLES}"))]
+#[command(after_long_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// What to link, each container under its own name; with --rm, the links to remove
     #[arg(value_name = "TARGET", hide = true, value_hint = ValueHint::Other)]

@@ -20,14 +20,14 @@ use common::cli::parse;
 use common::failure::{self, Failure, Status};
 use common::netns::run_of_a_container;
 use request::{Job, Request};
-use tool::TOOL;
+use tool::{MANUAL, TOOL};
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run())
 }
 
 fn run() -> Result<Status, Failure> {
-    let cli: Cli = parse()?;
+    let cli: Cli = parse(MANUAL)?;
     let request = Request::of(cli)?;
     run_of_a_container().into_iter().for_each(|what| failure::say(TOOL, what));
     match &request.job {

@@ -1,3 +1,6 @@
-//! The tool's name in messages.
+//! The tool's name, for messages, and its manual.
 
 pub const TOOL: &str = "netns-link";
+
+/// As `make docs` has made it.
+pub const MANUAL: &str = include_str!("../../man/netns-link.8");

@@ -11,7 +11,8 @@ use common::cli::{FindOptions, TARGETS};
 #[command(
     override_usage = "netns-ls [OPTIONS] [WORD...]\n       netns-ls [OPTIONS] --path A B\n       netns-ls [OPTIONS] --bridges | --tree | --namespaces | --why\n       netns-ls [OPTIONS] --graph FORMAT | --html\n       netns-ls [OPTIONS] --watch | --diff FILE"
 )]
-#[command(after_help = format!("{WORDS}\n\n{TARGETS}\n\n{EXAMPLES}"))]
+#[command(after_help = format!("{WORDS_IN_SHORT}\n\n{EXAMPLES}"))]
+#[command(after_long_help = format!("{WORDS}\n\n{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// What to show: all network namespaces, or what these words mean
     #[arg(value_name = "WORD", hide = true, value_hint = ValueHint::Other)]
@@ -174,6 +175,11 @@ WORD:
                         the interfaces that have this address
   :8080 :53/udp 172.17.0.3:80 [fd00::5]:80
                         the port: who listens there";
+
+/// The same in `-h`.
+const WORDS_IN_SHORT: &str = "\
+WORD: any TARGET (nginx, docker:nginx, netns:NAME …), an interface of the host,
+      an address, a MAC, a port (:8080); --help has all forms";
 
 const EXAMPLES: &str = "\
 Examples:

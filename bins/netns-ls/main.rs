@@ -30,14 +30,14 @@ use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
 use request::{Job, Request};
-use tool::TOOL;
+use tool::{MANUAL, TOOL};
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run())
 }
 
 fn run() -> Result<Status, Failure> {
-    let cli: Cli = parse()?;
+    let cli: Cli = parse(MANUAL)?;
     let request = Request::of(cli)?;
     match &request.job {
         Job::Interfaces { all } => jobs::interfaces(*all, &request),

@@ -1,3 +1,6 @@
-//! The name of the tool, as its messages have it.
+//! The tool's name, for messages, and its manual.
 
 pub const TOOL: &str = "netns-ls";
+
+/// As `make docs` has made it.
+pub const MANUAL: &str = include_str!("../../man/netns-ls.8");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Parser, ValueEnum, ValueHint};
-use common::cli::{DESTS, FindOptions, TARGETS, duration};
+use common::cli::{DESTS, DESTS_IN_SHORT, FindOptions, TARGETS, TARGETS_IN_SHORT, duration};
 
 /// Ping from inside a container: ICMP, ARP, a whole network, all containers
 #[derive(Debug, Parser)]
@@ -11,7 +11,8 @@ use common::cli::{DESTS, FindOptions, TARGETS, duration};
 #[command(
     override_usage = "netns-ping [OPTIONS] TARGET DEST...\n       netns-ping [OPTIONS] --arp|--dad|--announce TARGET DEST...\n       netns-ping [OPTIONS] --matrix [PATTERN]"
 )]
-#[command(after_help = format!("{DESTS}\n\n{TARGETS}\n\n{EXAMPLES}"), mut_args = the_last_one_counts)]
+#[command(after_help = format!("{DESTS_IN_SHORT}\n{TARGETS_IN_SHORT}\n\n{EXAMPLES}"))]
+#[command(after_long_help = format!("{DESTS}\n\n{TARGETS}\n\n{EXAMPLES}"), mut_args = the_last_one_counts)]
 pub struct Cli {
     /// The container to ping from, and what to ping
     #[arg(value_name = "TARGET", hide = true, value_hint = ValueHint::Other)]

@@ -21,14 +21,14 @@ use cli::{Cli, STATUS_ONE};
 use common::cli::parse_as_another;
 use common::failure::{self, Failure, Status};
 use request::Job;
-use tool::TOOL;
+use tool::{MANUAL, TOOL};
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run())
 }
 
 fn run() -> Result<Status, Failure> {
-    let cli: Cli = parse_as_another(&STATUS_ONE)?;
+    let cli: Cli = parse_as_another(MANUAL, &STATUS_ONE)?;
     let job = match Job::of(&cli) {
         Ok(job) => job,
         Err(failure) => {

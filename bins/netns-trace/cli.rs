@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
-use common::cli::{FindOptions, ONE_DEST, TARGETS, duration};
+use common::cli::{FindOptions, ONE_DEST, ONE_DEST_IN_SHORT, TARGETS, TARGETS_IN_SHORT, duration};
 
 /// Show where a packet from a container dies, why, and the command that fixes it
 #[derive(Debug, Parser)]
@@ -12,7 +12,8 @@ use common::cli::{FindOptions, ONE_DEST, TARGETS, duration};
 #[command(
     override_usage = "netns-trace [OPTIONS] TARGET DEST\n       netns-trace --reverse [OPTIONS] TARGET PORT\n       netns-trace --drops [OPTIONS] [TARGET...]"
 )]
-#[command(after_help = format!("{ONE_DEST}\n\n{TARGETS}\n\n{EXAMPLES}"))]
+#[command(after_help = format!("{ONE_DEST_IN_SHORT}\n{TARGETS_IN_SHORT}\n\n{EXAMPLES}"))]
+#[command(after_long_help = format!("{ONE_DEST}\n\n{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// The container, and where its packet goes
     #[arg(value_name = "TARGET", hide = true, value_hint = ValueHint::Other)]

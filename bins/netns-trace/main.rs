@@ -20,14 +20,14 @@ use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
 use request::Request;
-use tool::TOOL;
+use tool::{MANUAL, TOOL};
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run())
 }
 
 fn run() -> Result<Status, Failure> {
-    let cli: Cli = parse()?;
+    let cli: Cli = parse(MANUAL)?;
     match Request::of(&cli)? {
         Request::Trace(request) if request.explain => jobs::explain(&request),
         Request::Trace(request) if request.mtu => jobs::mtu(&request),

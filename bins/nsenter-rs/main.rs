@@ -38,7 +38,7 @@ use plan::Plan;
 use run::parent_death::ParentDeathSignal;
 use run::pty::Pty;
 use status::OWN_FAILURE;
-use tool::TOOL;
+use tool::{MANUAL, TOOL};
 use wanted::words::as_clap_reads_them;
 use wanted::{CommandLine, Wanted};
 
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         return status;
     }
     let typed = CommandLine::from(words);
-    parse_from(as_clap_reads_them(typed.words().iter().cloned()))
+    parse_from(MANUAL, as_clap_reads_them(typed.words().iter().cloned()))
         .and_then(|cli| enter_and_run(&cli, &typed))
         .unwrap_or_else(|failure| {
             failure::report(TOOL, &failure);

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -10,8 +12,14 @@ use clap::{ArgAction, Args, Parser, ValueHint};
 use crate::engine::{EngineSession, is_called_by_lxc};
 use crate::failure::{Failure, Status, say};
 use crate::find::{FindError, Found, Purpose, find, hint_for_refused};
+use crate::manual::show as show_manual;
 use crate::output::quotable;
 use crate::target::{Target, TargetError};
+
+/// What every tool's `-h` says about a TARGET.
+pub const TARGETS_IN_SHORT: &str = "\
+TARGET: nginx, an ID prefix, docker:nginx, pod:POD, a PID, netns:NAME,
+        ip:ADDR, veth:IF; --help has all forms";
 
 /// What every tool's `--help` says about a TARGET: the table of [`crate::target`], which the manuals have too.
 pub const TARGETS: &str = "\
@@ -57,6 +65,15 @@ pub const DESTS: &str = concat!(
 /// The same of a tool that takes a single one.
 pub const ONE_DEST: &str = one_dest!();
 
+/// What `-h` of a tool that takes one DEST says about it.
+pub const ONE_DEST_IN_SHORT: &str = "\
+DEST:   an address, a name, gateway, docker:db, tcp:db:5432, udp:ADDR:53";
+
+/// What `-h` of a tool that takes several DESTs says about them.
+pub const DESTS_IN_SHORT: &str = "\
+DEST:   an address, a name, gateway, docker:db, tcp:db:5432, udp:ADDR:53, a
+        network: 10.1.0.0/24";
+
 /// How to find what a TARGET means, and the help.
 #[derive(Debug, Clone, Args)]
 pub struct FindOptions {
@@ -72,10 +89,17 @@ pub struct FindOptions {
     #[arg(short, long)]
     pub verbose: bool,
 
-    // Of our own, because clap's would print the manual's text where people expect one screen.
-    /// Print this help; the manual says more
-    #[arg(short, long, action = ArgAction::HelpShort)]
+    // Of our own, because clap's --help would print the manual's text.
+    /// Print help: -h what is used most, --help all options
+    #[arg(short, long, action = ArgAction::Help)]
     help: Option<bool>,
+
+    /// Show the manual
+    ///
+    /// With man(1) where it is installed, otherwise as plain text. No manual has to be installed: it is part of the
+    /// program, and what all tools share, netns-toolbox(7), follows.
+    #[arg(long, exclusive = true)]
+    man: bool,
 }
 
 /// How to find a target: what [`FindOptions`] say, without clap.
@@ -204,12 +228,13 @@ pub fn duration(text: &str) -> Result<Duration, DurationError> {
 }
 
 /// What the user said, or why it makes no sense, as a failure like all others: with the tool's name in front,
-/// and nothing of what was typed able to drive a terminal. `--help` and `--version` end the process.
+/// and nothing of what was typed able to drive a terminal. `--help`, `--version` and `--man`, which shows `manual`, end the
+/// process.
 ///
 /// # Errors
 /// A failure with status 2, with the usage below it.
-pub fn parse<Cli: Parser>() -> Result<Cli, Failure> {
-    parse_from(std::env::args_os())
+pub fn parse<Cli: Parser>(manual: &str) -> Result<Cli, Failure> {
+    parse_from(manual, std::env::args_os())
 }
 
 /// As [`parse`], for a tool that scripts know under another name: a value of one of `options` (`--count`) that is refused
@@ -217,8 +242,8 @@ pub fn parse<Cli: Parser>() -> Result<Cli, Failure> {
 ///
 /// # Errors
 /// As [`parse`], but for that status.
-pub fn parse_as_another<Cli: Parser>(options: &[&str]) -> Result<Cli, Failure> {
-    Cli::try_parse().map_err(|error| {
+pub fn parse_as_another<Cli: Parser>(manual: &str, options: &[&str]) -> Result<Cli, Failure> {
+    parsed(manual, std::env::args_os()).map_err(|error| {
         let is_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
         let is_one = match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::String(option)) => {
@@ -226,7 +251,7 @@ pub fn parse_as_another<Cli: Parser>(options: &[&str]) -> Result<Cli, Failure> {
             }
             _ => false,
         };
-        let mut failure = if error.use_stderr() { usage(error) } else { error.exit() };
+        let mut failure = usage_or_end::<Cli>(error);
         if is_value && is_one {
             failure.status = Status::No;
         }
@@ -238,9 +263,52 @@ pub fn parse_as_another<Cli: Parser>(options: &[&str]) -> Result<Cli, Failure> {
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_from<Cli: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
-    Cli::try_parse_from(arguments)
-        .map_err(|error| if error.use_stderr() { usage(error) } else { error.exit() })
+pub fn parse_from<Cli: Parser>(
+    manual: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Cli, Failure> {
+    parsed(manual, arguments).map_err(usage_or_end::<Cli>)
+}
+
+/// As clap's own, but for `--man`, for which the rest of the line need not be there.
+fn parsed<Cli: Parser>(
+    manual: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    if matches.try_get_one::<bool>("man").is_ok_and(|man| man == Some(&true)) {
+        process::exit(match show_manual(manual) {
+            Ok(()) => 0,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Err(_) => Status::Failed as i32,
+        });
+    }
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))
+}
+
+fn usage_or_end<Cli: Parser>(error: clap::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::DisplayHelp => {
+            let help = help::<Cli>(&error);
+            let is_written = io::stdout().lock().write_all(help.as_bytes()).is_ok();
+            process::exit(if is_written { 0 } else { Status::Failed as i32 })
+        }
+        _ if error.use_stderr() => usage(error),
+        _ => error.exit(),
+    }
+}
+
+/// `-h` as clap has it. `--help` has every option, each in one line: what is more is the manual's.
+fn help<Cli: Parser>(error: &clap::Error) -> String {
+    let asked = error.render().to_string();
+    if asked == Cli::command().render_help().to_string() {
+        return asked;
+    }
+    let mut command = Cli::command().mut_args(|argument| argument.hide_short_help(false));
+    if let Some(after) = command.get_after_long_help().cloned() {
+        command = command.after_help(after);
+    }
+    command.render_help().to_string()
 }
 
 /// As [`parse_from`], for the words of a file: what is wrong with them, without the usage of the command line.
@@ -301,7 +369,7 @@ mod tests {
     }
 
     fn said(value: &str) -> String {
-        let failure = parse_from::<Cli>(["tool", "--number", value].map(OsString::from)).unwrap_err();
+        let failure = parse_from::<Cli>("", ["tool", "--number", value].map(OsString::from)).unwrap_err();
         assert_eq!(failure.status, Status::Failed);
         failure.text().to_owned()
     }
@@ -333,7 +401,7 @@ mod tests {
 
     #[test]
     fn an_option_that_does_not_exist_is_not_offered_as_a_value() {
-        let failure = parse_from::<Cli>(["tool", "-x"].map(OsString::from)).unwrap_err();
+        let failure = parse_from::<Cli>("", ["tool", "-x"].map(OsString::from)).unwrap_err();
         assert!(!failure.text().contains("tip"));
     }
 }

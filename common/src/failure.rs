@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::unistd::geteuid;
 
 use crate::hint::{Hint, IntoHint};
 use crate::output::{harmless, one_line};
@@ -189,6 +192,11 @@ pub fn say(tool: &str, message: impl Display) {
     let _ = writeln!(io::stderr(), "{tool}: {}", one_line(&message.to_string()));
 }
 
+/// What an ordinary user can do, for whoever asked for more.
+const WITHOUT_ROOT: &str =
+    "without root: containers and namespaces of your own; nsenter-rs --explain says what is missing";
+static WITHOUT_ROOT_SAID: AtomicBool = AtomicBool::new(false);
+
 /// Shows a failure as `tool: about: what` and, where there is one, a line `hint: …`.
 pub fn report(tool: &str, failure: &Failure) {
     if !failure.is_already_said() {
@@ -196,6 +204,9 @@ pub fn report(tool: &str, failure: &Failure) {
     }
     if let Some(hint) = &failure.hint {
         let _ = writeln!(io::stderr(), "hint: {}", one_line(hint));
+        if hint.starts_with("sudo ") && !WITHOUT_ROOT_SAID.swap(true, Ordering::Relaxed) {
+            let _ = writeln!(io::stderr(), "{WITHOUT_ROOT}");
+        }
     }
 }
 
@@ -215,14 +226,17 @@ const NOT_PASSED_ON: [&str; 3] = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFI
 /// A longer command line is not repeated in a hint.
 const MOST_CHARACTERS: usize = 200;
 
-/// The command line as it was typed, with sudo in front of it.
+/// The command line as it was typed, with sudo in front of it. For root, who lacks a capability, what gives it.
 pub fn with_sudo() -> Hint {
+    if geteuid().is_root() {
+        return Hint::say("run it on the host, as a root user that has all capabilities");
+    }
     let means_the_same = !NOT_PASSED_ON.iter().any(|name| env::var_os(name).is_some());
     let line = typed().filter(|_| means_the_same).and_then(|(tool, words)| {
         let line: Vec<String> = ["sudo".to_owned(), tool].into_iter().chain(words).collect();
         Hint::words(&line).filter(|hint| hint.chars().count() <= MOST_CHARACTERS)
     });
-    line.unwrap_or(Hint::say("run it with sudo"))
+    line.unwrap_or(Hint::say("sudo, with the same command line"))
 }
 
 /// The name that the tool was called by and the words after it; `None` where a file descriptor stands for the tool, or a word

@@ -29,6 +29,7 @@
 //! | [`diagnose`] | the judge: from evidence about a probe to its cause, a sentence and what helps; from that about a host to what is wrong |
 //! | [`find`] | from a [`Target`](target::Target) to what cannot change any more: [`Found`](find::Found) |
 //! | [`ports`] | which ports there are in all network namespaces: what listens, and what is published |
+//! | [`manual`] | a manual that is part of the program, shown |
 //! | [`cli`] | the options and help texts that tools share |
 //! | [`each`] | a pattern for several containers, and those that fit it |
 
@@ -56,6 +57,8 @@ pub mod firewall;
 pub mod hint;
 #[forbid(unsafe_code)]
 pub mod json;
+#[forbid(unsafe_code)]
+pub mod manual;
 #[forbid(unsafe_code)]
 pub mod map;
 #[forbid(unsafe_code)]

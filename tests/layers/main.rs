@@ -162,6 +162,7 @@ const HOUSES: [House; 8] = [
             &["diagnose"],
             &["find"],
             &["ports"],
+            &["manual"],
             &["cli"],
             &["each"],
             &["lib"],

@@ -297,5 +297,5 @@ fn who_may_not_look_everywhere_is_told_so_and_gets_no_false_negative() {
             "cpid: ip:198.18.0.10: no network namespace of this host has this address\n  not looked at: ",
         )
         .stderr_has("CAP_SYS_PTRACE")
-        .stderr_has("hint: run it as root, who can look at all of them\n");
+        .stderr_has("hint: sudo cpid ip:198.18.0.10\n");
 }

@@ -20,7 +20,7 @@ fn who_may_open_no_raw_socket_uses_the_kernels_own_for_ping() {
     let lab = need!(Lab::new());
     let ran = without(&lab, "net_raw", "1 127.0.0.1 -c1").fails_with(2);
     let ran = ran.stderr_has("permission denied: requires CAP_NET_RAW over user:[");
-    ran.stderr_has("], which owns it, or a group in its net.ipv4.ping_group_range\nhint: run it as root\n");
+    ran.stderr_has("], which owns it, or a group in its net.ipv4.ping_group_range\nhint: run it on the host, as a root user that has all capabilities\n");
     lab.shell("echo '0 0' >/proc/sys/net/ipv4/ping_group_range").run().ok();
     let ran = without(&lab, "net_raw", "1 127.0.0.1 ::1 -c2 -i0.1").ok();
     ran.stdout_has("64 bytes from 127.0.0.1: icmp_seq=2 ttl=64 time=")
@@ -46,7 +46,9 @@ fn to_ask_neighbours_takes_a_capability_that_is_named() {
         let ran = without(lab, "net_raw", &format!("{words} {} {dest}", cable.web.pid)).fails_with(2);
         let ran =
             ran.stderr_has("permission denied: ARP and neighbour discovery require CAP_NET_RAW over user:[");
-        ran.stderr_has("], which owns it\nhint: run it as root\n");
+        ran.stderr_has(
+            "], which owns it\nhint: run it on the host, as a root user that has all capabilities\n",
+        );
     }
     without(lab, "net_raw", &format!("{} 198.18.0.2 -c1", cable.web.pid)).ok();
     // A port takes none, and what cannot be watched without is not claimed.
@@ -132,7 +134,8 @@ fn a_matrix_is_made_with_the_kernels_own_sockets_where_no_others_are_permitted()
     let scene = need!(matrix::Scene::new(&["db", "web"]));
     let words = "--engine-timeout 30s --matrix";
     let ran = without(&scene.lab, "net_raw", words).fails_with(2);
-    ran.stderr_has("permission denied: requires CAP_NET_RAW ").stderr_has("hint: run it as root\n");
+    ran.stderr_has("permission denied: requires CAP_NET_RAW ")
+        .stderr_has("hint: run it on the host, as a root user that has all capabilities\n");
     for container in &scene.containers {
         let allow = "echo 0 0 >/proc/sys/net/ipv4/ping_group_range";
         scene.lab.shell(&format!("nsenter -t {} -n sh -c '{allow}'", container.pid)).run().ok();

@@ -28,6 +28,7 @@ mod identity;
 mod inside;
 mod namespaces;
 mod program;
+mod prompt;
 mod pty;
 mod refusals;
 mod side_by_side;

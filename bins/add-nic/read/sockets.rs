@@ -1,6 +1,6 @@
 //! A netlink socket in each namespace, and how to enter the other namespaces.
 
-use common::failure::Failure;
+use common::failure::{Failure, with_sudo};
 use common::namespace::Namespace;
 use common::netlink::Socket;
 use common::netns::Home;
@@ -74,7 +74,7 @@ pub fn enter<T>(home: &Home, namespace: &Namespace, what: impl FnOnce() -> T) ->
             namespace,
             "permission denied: needs CAP_SYS_ADMIN in the user namespace that owns it and in our own",
         )
-        .hint("run it as root"),
+        .hint(with_sudo()),
         errno => Failure::failed(namespace, format_args!("cannot be entered: {errno}")),
     })
 }

@@ -12,7 +12,7 @@ mod verdict;
 
 use std::os::fd::AsFd;
 
-use common::failure::{self, Failure, Status};
+use common::failure::{self, Failure, Status, with_sudo};
 use common::packet::icmp::{EchoOptions, EchoSocket, EchoSocketError, TOKEN_BYTES};
 use common::packet::{IpFamily, random};
 use common::probe::{self, ProbeSignals};
@@ -126,7 +126,7 @@ fn not_opened(error: EchoSocketError, inside: &TargetNetns) -> Failure {
                 inside.owner()
             ),
         )
-        .hint("run it as root"),
+        .hint(with_sudo()),
         error => Failure::said(Status::Failed, error),
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use common::each::Chosen;
 use common::engine::{Container, ContainerState};
-use common::failure::Failure;
+use common::failure::{Failure, with_sudo};
 use common::namespace::NamespaceKind;
 use common::netlink::{Neighbour, NetlinkError, Socket};
 use common::packet::IpFamily;
@@ -147,5 +147,5 @@ pub const PAYLOAD_BYTES: usize = 56;
 
 fn not_opened(inside: &TargetNetns, error: &EchoSocketError) -> Failure {
     let failure = Failure::failed(&inside.name, error);
-    if matches!(error, EchoSocketError::NotPermitted) { failure.hint("run it as root") } else { failure }
+    if matches!(error, EchoSocketError::NotPermitted) { failure.hint(with_sudo()) } else { failure }
 }

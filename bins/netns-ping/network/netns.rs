@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use common::cli::FindSession;
-use common::failure::Failure;
+use common::failure::{Failure, with_sudo};
 use common::find::Found;
 use common::namespace::{self, Namespace, NamespaceKind};
 use common::netns::Home;
@@ -124,7 +124,7 @@ impl TargetNetns {
             let what = format_args!(
                 "permission denied: ARP and neighbour discovery require CAP_NET_RAW over {owner}, which owns it"
             );
-            Failure::failed(&self.netns, what).hint("run it as root")
+            Failure::failed(&self.netns, what).hint(with_sudo())
         })
     }
 
@@ -145,5 +145,5 @@ fn not_permitted(netns: &Namespace, owner: &Namespace) -> Failure {
         "permission denied: requires CAP_SYS_ADMIN over {owner}, which owns it, and over the caller's; the caller lacks it (uid {uid})"
     );
     let failure = Failure::failed(netns, what);
-    if uid.is_root() { failure.hint("run it on the host") } else { failure.hint("run it as root") }
+    if uid.is_root() { failure.hint("run it on the host") } else { failure.hint(with_sudo()) }
 }

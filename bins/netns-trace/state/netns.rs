@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use common::failure::Failure;
+use common::failure::{Failure, with_sudo};
 use common::firewall::NetnsFilters;
 use common::map::{LinkProgram, NetnsDetails, WantedDetails, details};
 use common::namespace::Namespace;
@@ -48,7 +48,7 @@ impl VisitedNetns {
     pub fn open(namespace: Namespace, home: &Home, name: &str) -> Result<Self, Failure> {
         let socket = home.inside(&namespace, Socket::open).map_err(|errno| {
             Failure::failed(name, format_args!("{namespace} cannot be entered: {}", errno.desc()))
-                .hint("run it as root")
+                .hint(with_sudo())
         })??;
         Ok(VisitedNetns {
             name: name.to_owned(),

@@ -17,11 +17,12 @@ pub struct Each {
     pub each: Option<String>,
 
     // clap does not ask for what contradicts something that is there: hence both requires and conflicts_with.
-    /// With --each: how many containers at a time
+    /// With --each: at most N containers at a time
     ///
-    /// Containers are entered in the order of engines and then of names; the next one starts when one has ended.
-    /// With 1, the output is in that order too.
-    #[arg(short, long, value_name = "N", requires = "each", conflicts_with = "target", default_value = "8")]
-    #[arg(value_parser = value_parser!(u16).range(1..=1024), value_hint = ValueHint::Other, hide_short_help = true)]
-    pub jobs: u16,
+    /// The default is all at once. With N, containers are entered in the order of engines and then of names, and the next
+    /// one starts when one has ended; after two seconds a line on standard error says how many wait. With 1, the output is in that
+    /// order too.
+    #[arg(short, long, value_name = "N", requires = "each", conflicts_with = "target")]
+    #[arg(value_parser = value_parser!(u16).range(1..=1024), value_hint = ValueHint::Other)]
+    pub jobs: Option<u16>,
 }

@@ -16,7 +16,7 @@ pub struct IdentityOptions {
     /// Group ID in the container; 'follow': TARGET's group
     ///
     /// Supplementary groups are dropped.
-    #[arg(short = 'G', long, value_name = "GID", value_hint = ValueHint::Other)]
+    #[arg(short = 'G', long, value_name = "GID", value_hint = ValueHint::Other, hide_short_help = true)]
     pub setgid: Option<Id>,
 
     /// With --user: keep the caller's user and group IDs
@@ -52,7 +52,7 @@ pub struct IdentityOptions {
     /// iptables, nft, tc and conntrack need NET_ADMIN; with it, interfaces of the host can be deleted from the
     /// container's network.
     #[arg(long, value_name = "CAP", requires = "host_tools", conflicts_with = "trust_target")]
-    #[arg(value_hint = ValueHint::Other)]
+    #[arg(value_hint = ValueHint::Other, hide_short_help = true)]
     pub cap_add: Vec<String>,
 
     /// Same user, capabilities and limits as TARGET

@@ -10,7 +10,7 @@ mod view;
 use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Parser, ValueHint};
-use common::cli::{FindOptions, TARGETS};
+use common::cli::{FindOptions, TARGETS, TARGETS_IN_SHORT};
 use common::target::Target;
 
 pub use each::Each;
@@ -24,7 +24,8 @@ pub use view::InsideView;
 #[derive(Debug, Parser)]
 #[command(name = "nsenter-rs", version, max_term_width = 80, disable_help_flag = true)]
 #[command(override_usage = "nsenter-rs [OPTIONS] [PROGRAM [ARGUMENT]...]")]
-#[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"), mut_args = the_last_one_counts)]
+#[command(after_help = format!("{TARGETS_IN_SHORT}\n\n{EXAMPLES}"))]
+#[command(after_long_help = format!("{TARGETS}\n\n{EXAMPLES}"), mut_args = the_last_one_counts)]
 pub struct Cli {
     /// Program to run, with its arguments [default: your shell]
     ///
@@ -74,4 +75,5 @@ const EXAMPLES: &str = "\
 Examples:
   nsenter-rs -t nginx -n ip addr           the host's ip(8) in nginx's network
   nsenter-rs -t nginx -a                   a shell in all namespaces of nginx
-  nsenter-rs -t nginx -a -H ls -l /etc     the host's ls, nginx's files";
+  nsenter-rs -t nginx -a -H ls -l /etc     the host's ls, nginx's files
+  nsenter-rs -t nginx -n tcpdump -Uni eth0 -w - | wireshark -ki -";

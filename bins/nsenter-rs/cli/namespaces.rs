@@ -25,12 +25,16 @@ pub struct Namespaces {
     pub mount: Option<Vec<Given>>,
 
     /// UTS namespace: host name
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    ///
+    /// hostname(1) and uname(1) print the container's.
+    #[arg(short, long, hide_short_help = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub uts: Option<Vec<Given>>,
 
     /// IPC namespace: System V IPC, POSIX message queues
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    ///
+    /// ipcs(1) prints the container's.
+    #[arg(short, long, hide_short_help = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub ipc: Option<Vec<Given>>,
 
@@ -59,7 +63,7 @@ pub struct Namespaces {
     ///
     /// Changes only which part of the control groups is visible. PROGRAM stays in the caller's control groups, with
     /// their limits, unless --join-cgroup is given.
-    #[arg(short = 'C', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(short = 'C', long, hide_short_help = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub cgroup: Option<Vec<Given>>,
 
@@ -84,7 +88,9 @@ pub struct Namespaces {
     pub user_parent: bool,
 
     /// Time namespace: boot and monotonic clocks
-    #[arg(short = 'T', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    ///
+    /// uptime(1) prints the container's. The time of day is the host's in every time namespace.
+    #[arg(short = 'T', long, hide_short_help = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub time: Option<Vec<Given>>,
 }

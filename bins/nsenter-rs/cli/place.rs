@@ -29,7 +29,9 @@ pub struct PlaceOptions {
     pub wd: Option<Option<PathBuf>>,
 
     /// Working directory, as a path in the container
-    #[arg(short = 'W', long, value_name = "DIR", conflicts_with = "wd")]
+    ///
+    /// It is looked up after all namespaces were entered.
+    #[arg(short = 'W', long, hide_short_help = true, value_name = "DIR", conflicts_with = "wd")]
     pub wdns: Option<PathBuf>,
 
     /// With -m, -a or -r: run the host's PROGRAM
@@ -55,7 +57,7 @@ pub struct PlaceOptions {
     /// denied"), so that a program of the host loads no library of the container, and starts no program of the
     /// container by mistake. The container's programs have the same capabilities and limits as the host's programs
     /// there.
-    #[arg(long, requires = "host_tools")]
+    #[arg(long, requires = "host_tools", hide_short_help = true)]
     pub exec_target: bool,
 
     /// TARGET's environment instead of the caller's

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use common::each::Chosen;
-use common::failure::Failure;
+use common::failure::{Failure, say};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -19,9 +19,12 @@ use super::report::{Report, RunEnd};
 use super::signals::RunSignals;
 use crate::run::child::asks_to_end;
 use crate::run::ended::ChildEnd;
+use crate::tool::TOOL;
 
 /// What is read at a time.
 const CHUNK: usize = 16 << 10;
+/// How long runs may wait for others without a word: a command that ends does so by then.
+const UNNOTICED: Duration = Duration::from_secs(2);
 /// How long runs have to end when their output has no reader any more.
 const GRACE: Duration = Duration::from_secs(1);
 /// Signals that come closer together are one: timeout(1) sends its own to the process and to the group.
@@ -32,6 +35,8 @@ pub struct ActiveRuns {
     waiting: VecDeque<Chosen>,
     active: Vec<Active>,
     jobs: usize,
+    /// When to say how many wait; `None` where it was said.
+    say_waiting_at: Option<Instant>,
     report: Report,
     signals: RunSignals,
     nothing: File,
@@ -81,12 +86,13 @@ enum Polled {
 }
 
 impl ActiveRuns {
-    pub fn new(runs: Vec<Chosen>, jobs: usize, report: Report) -> Result<Self, Failure> {
+    pub fn new(runs: Vec<Chosen>, jobs: Option<usize>, report: Report) -> Result<Self, Failure> {
         let nothing = File::open("/dev/null").map_err(|error| Failure::failed("/dev/null", error))?;
         Ok(ActiveRuns {
             waiting: runs.into(),
             active: Vec::new(),
-            jobs,
+            jobs: jobs.unwrap_or(usize::MAX),
+            say_waiting_at: Some(Instant::now() + UNNOTICED),
             report,
             signals: RunSignals::catch()?,
             nothing,
@@ -153,6 +159,7 @@ impl ActiveRuns {
         }
         self.kill_if_due();
         self.reap();
+        self.say_waiting_if_due();
         Ok(())
     }
 
@@ -265,8 +272,31 @@ impl ActiveRuns {
         self.ending = Some(Ending::Unwritable { why, kill_at: Some(Instant::now() + GRACE) });
     }
 
+    /// When there is something to do although nothing has happened.
+    fn due_at(&self) -> Option<Instant> {
+        let some_wait = self.ending.is_none() && !self.waiting.is_empty();
+        self.kill_at().or(self.say_waiting_at.filter(|_| some_wait))
+    }
+
+    /// A program that never ends (tcpdump, `ip monitor`) would leave out containers, and nobody would know.
+    fn say_waiting_if_due(&mut self) {
+        if self.waiting.is_empty()
+            || self.ending.is_some()
+            || self.say_waiting_at.is_none_or(|at| at > Instant::now())
+        {
+            return;
+        }
+        self.say_waiting_at = None;
+        let (wait, run) = (self.waiting.len(), self.active.len());
+        let containers = if wait == 1 { "1 container waits" } else { &format!("{wait} containers wait") };
+        say(
+            TOOL,
+            format_args!("--each: {run} run, and {containers} until one of these ends (-j, or ulimit -n)"),
+        );
+    }
+
     fn timeout(&self) -> PollTimeout {
-        match self.kill_at() {
+        match self.due_at() {
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now());
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
-use common::failure::{Failure, Status};
+use common::failure::{Failure, Status, with_sudo};
 use common::namespace::{Namespace, NamespaceError, NamespaceKind};
 use common::process::Process;
 use nix::errno::Errno;
@@ -49,7 +49,7 @@ pub fn of_socket(number: RawFd, process: &Process) -> Result<Namespace, Failure>
         Errno::EPERM => {
             let what =
                 "permission denied: requires CAP_NET_ADMIN over the user namespace that owns its network";
-            Failure::failed(about, what).hint("run it as root")
+            Failure::failed(about, what).hint(with_sudo())
         }
         errno => Failure::failed(about, errno.desc()),
     })
@@ -67,7 +67,7 @@ fn descriptor(process: &Process, number: RawFd, about: &str) -> Result<OwnedFd, 
                 &"permission denied: requires CAP_SYS_PTRACE over the user namespace of that process \
               (ptrace(2), \"Ptrace access mode checking\", PTRACE_MODE_ATTACH)",
             )
-            .hint("run it as root, or as the user that owns the process"),
+            .hint(with_sudo()),
             Errno::ENOSYS => {
                 as_failure(&"this kernel cannot copy descriptors of other processes (needs Linux 5.6)")
             }

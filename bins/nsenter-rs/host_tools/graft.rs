@@ -220,7 +220,7 @@ fn not_fenced(error: UnreadableError) -> Failure {
     let instead = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
     Failure::failed("--host-tools", what).hint(match error {
         UnreadableError::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", instead),
-        UnreadableError::NotPermitted => hint!("run it as root; {}", instead),
+        UnreadableError::NotPermitted => hint!("run it with sudo; {}", instead),
         _ => Some(instead),
     })
 }

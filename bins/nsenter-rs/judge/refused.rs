@@ -2,7 +2,7 @@
 
 use std::io;
 
-use common::failure::Failure;
+use common::failure::{Failure, with_sudo};
 use common::hint;
 use common::hint::Hint;
 use common::namespace::{Namespace, NamespaceError, NamespaceKind};
@@ -31,7 +31,7 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
     let facts = EntryFacts::gather(&seen, process, kinds.contains(&NamespaceKind::User));
     if errno == Errno::EPERM && facts.users.ours == UNSEEN {
         let what = "permission denied: requires CAP_SYS_ADMIN over the user namespace that owns it, and over the caller's";
-        return Failure::failed(names, what).hint("run it as root");
+        return Failure::failed(names, what).hint(with_sudo());
     }
     let checks = rules::judge_joining(&Join::AtOnce(kinds.clone()), &facts);
     let failing: Vec<&Check> = checks.iter().filter(|check| check.met == CheckOutcome::No).collect();
@@ -61,7 +61,7 @@ pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &EntryFacts) -> Optio
         }
         EntryRule::Capability(needed) => without(needed, facts),
         EntryRule::Below => hint!("leave out -p, or run it in that PID namespace or above it"),
-        EntryRule::Look { bar: Some(PtraceRefusal::Hidden), .. } => hint!("run it as root"),
+        EntryRule::Look { bar: Some(PtraceRefusal::Hidden), .. } => Some(with_sudo()),
         EntryRule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
         EntryRule::HostFenced { .. } => hint!("-t NAME, or --trust-target"),
         EntryRule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
@@ -89,7 +89,7 @@ fn without(needed: &NeededCapability, facts: &EntryFacts) -> Option<Hint> {
     let ours = facts.users.ours;
     match needed.power {
         Power::OutOfReach => outside(facts),
-        _ if !is_root => hint!("run it as root"),
+        _ if !is_root => Some(with_sudo()),
         _ if ours == UNSEEN => hint!("this root user lacks {}: run it on the host", needed.capability),
         _ if ours == OF_THE_MACHINE => {
             hint!("this root user lacks {}, as in a container: run it on the host", needed.capability)
@@ -113,10 +113,8 @@ fn looking_hint(bar: &PtraceRefusal, facts: &EntryFacts) -> Option<Hint> {
         (PtraceRefusal::SecurityModule, _) => hint!("see dmesg or the audit log"),
         (PtraceRefusal::Outside, _) => outside(facts),
         (_, true) => hint!("this root user lacks CAP_SYS_PTRACE there: run it as a root user that has it"),
-        (PtraceRefusal::OtherUser { .. } | PtraceRefusal::OtherGroup { .. }, false) => {
-            hint!("run it as root, or as the user that owns the process")
-        }
-        (_, false) => hint!("run it as root"),
+        (PtraceRefusal::OtherUser { .. } | PtraceRefusal::OtherGroup { .. }, false) => Some(with_sudo()),
+        (_, false) => Some(with_sudo()),
     }
 }
 
@@ -221,7 +219,7 @@ mod tests {
         let owner = world(1000, CapabilitySet::empty(), 10);
         assert_eq!(hint_for(&[NamespaceKind::Net], &owner).unwrap(), "enter its user namespace too: -U");
         let other = world(2000, CapabilitySet::empty(), 10);
-        assert_eq!(hint_for(&[NamespaceKind::Net], &other).unwrap(), "run it as root");
+        assert_eq!(hint_for(&[NamespaceKind::Net], &other), Some(with_sudo()));
         let above = world(0, CapabilitySet::all(), 0);
         assert_eq!(
             hint_for(&[NamespaceKind::Net], &above).unwrap(),

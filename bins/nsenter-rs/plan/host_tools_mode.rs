@@ -53,7 +53,7 @@ impl WhyNoGraft {
         let hint = match self {
             WhyNoGraft::ForeignRoot => "use -m or -a instead of -r, or --trust-target",
             WhyNoGraft::NoCapability => {
-                "run it as root, or use --trust-target (with the capabilities that you have)"
+                "run it with sudo, or use --trust-target (with the capabilities that you have)"
             }
             WhyNoGraft::OldKernel => {
                 "use -n instead of -a (the program stays on the host), or --trust-target"

@@ -4,6 +4,7 @@ pub mod child;
 pub mod ended;
 pub mod parent_death;
 pub mod program;
+mod prompt;
 pub mod pty;
 mod reap;
 mod script;

@@ -17,6 +17,7 @@ use crate::habits;
 use crate::identity::passwd::users_shell;
 use crate::plan::Plan;
 use crate::run::parent_death::ParentDeathSignal;
+use crate::run::prompt::Prompt;
 use crate::run::pty::Pty;
 use crate::run::reap::{self, EndPipe, EndReader};
 use crate::run::script;
@@ -99,7 +100,7 @@ fn exec(wanted: &Wanted, plan: &Plan, inside: &mut EnteredTarget) -> ExitCode {
     }
     let (name, error) = match wanted.program.split_first() {
         Some((name, arguments)) => (name.clone(), found(name, arguments, inside)),
-        None => shell(plan, inside),
+        None => shell(wanted, plan, inside),
     };
     let hint = habits::hint(&error, plan, &wanted.command_line);
     not_run(Path::new(&name), &error, hint)
@@ -126,19 +127,23 @@ pub fn not_run_of_host(wanted: &Wanted, plan: &Plan, name: &Path, error: &io::Er
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
-fn shell(plan: &Plan, inside: &EnteredTarget) -> (OsString, io::Error) {
+fn shell(wanted: &Wanted, plan: &Plan, inside: &EnteredTarget) -> (OsString, io::Error) {
     let shell = users_shell(inside.environment.as_deref(), plan.changes_root());
-    let error = login(&shell, inside).exec();
+    let prompt = wanted.target.as_ref().and_then(|target| Prompt::of(&target.to_string()));
+    let error = login(&shell, inside, prompt.as_ref()).exec();
     if error.kind() != io::ErrorKind::NotFound || shell == "/bin/sh" {
         return (shell, error);
     }
-    (OsString::from("/bin/sh"), login(OsStr::new("/bin/sh"), inside).exec())
+    (OsString::from("/bin/sh"), login(OsStr::new("/bin/sh"), inside, prompt.as_ref()).exec())
 }
 
-fn login(shell: &OsStr, inside: &EnteredTarget) -> Command {
+fn login(shell: &OsStr, inside: &EnteredTarget, prompt: Option<&Prompt>) -> Command {
     let name = Path::new(shell).file_name().unwrap_or(shell);
     let mut command = command(shell, inside);
     command.arg0(OsString::from_vec([b"-", name.as_bytes()].concat()));
+    if let Some(prompt) = prompt {
+        prompt.show(Path::new(shell), &inside.environment(), &mut command);
+    }
     command
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 
-use common::failure::{Failure, Status};
+use common::failure::{Failure, Status, with_sudo};
 use common::output::quotable;
 use nix::errno::Errno;
 
@@ -62,7 +62,7 @@ impl From<UnreadableError> for Failure {
         let failure = Failure::said(Status::Failed, &error);
         match error {
             UnreadableError::NoUserNamespace(_) => failure.hint("sysctl user.max_user_namespaces"),
-            UnreadableError::NotPermitted => failure.hint("run it as root"),
+            UnreadableError::NotPermitted => failure.hint(with_sudo()),
             UnreadableError::Chroot => failure.hint("run it outside of the chroot"),
             UnreadableError::OldKernel
             | UnreadableError::FileSystem

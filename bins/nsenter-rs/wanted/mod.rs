@@ -91,7 +91,8 @@ pub struct EachWanted {
     pub pattern: Pattern,
     /// As it was typed.
     pub word: String,
-    pub jobs: usize,
+    /// `None`: all at once.
+    pub jobs: Option<usize>,
 }
 
 /// A user or group ID, or the target's.
@@ -314,11 +315,11 @@ impl Wanted {
 }
 
 impl EachWanted {
-    fn new(word: &str, jobs: u16) -> Result<Self, Failure> {
+    fn new(word: &str, jobs: Option<u16>) -> Result<Self, Failure> {
         let pattern = word.parse();
         let pattern =
             pattern.map_err(|error| Failure::failed(format_args!("--each {}", quotable(word)), error))?;
-        Ok(EachWanted { pattern, word: word.to_owned(), jobs: jobs.into() })
+        Ok(EachWanted { pattern, word: word.to_owned(), jobs: jobs.map(usize::from) })
     }
 }
 

@@ -58,7 +58,7 @@ pub enum EngineError {
         timeout: Duration,
     },
     /// The socket is not for us.
-    #[error("{engine}: no permission for {}", socket.display())]
+    #[error("{engine}: no permission for {}{}", socket.display(), of_group(group.as_deref()))]
     NotPermitted {
         /// Which engine.
         engine: EngineName,
@@ -204,6 +204,11 @@ fn unlocated(engine: EngineName, socket: &Path, why: Option<&EngineError>) -> St
     }
 }
 
+/// Who has the permission without being root.
+fn of_group(group: Option<&str>) -> String {
+    group.map(|group| format!(", which the group {} has", one_line(group))).unwrap_or_default()
+}
+
 /// `root`, or `user 1000`.
 fn whose(user: Uid) -> String {
     if user.is_root() { "root".to_owned() } else { format!("user {user}") }
@@ -218,13 +223,7 @@ impl From<EngineError> for Failure {
             | EngineError::Dead { engine: EngineName::Docker, .. } => failure.hint(
                 "start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock",
             ),
-            EngineError::NotPermitted { group: Some(group), .. } => failure.hint(crate::hint!(
-                "run it with sudo, or join the group: sudo usermod -aG {} $USER, and log in again",
-                group
-            )),
-            EngineError::NotPermitted { group: None, .. } | EngineError::Unreadable { .. } => {
-                failure.hint(with_sudo())
-            }
+            EngineError::NotPermitted { .. } | EngineError::Unreadable { .. } => failure.hint(with_sudo()),
             EngineError::Address { address, .. } if address.starts_with('/') => {
                 failure.hint(crate::hint!("DOCKER_HOST=unix://{}", address))
             }

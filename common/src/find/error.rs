@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use super::{NetworkError, UnplacedProcess, meant};
 use crate::engine::{Container, ContainerState, EngineError, EngineName, EngineSession};
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, with_sudo};
 use crate::hint;
 use crate::hint::Hint;
 use crate::namespace::NamespaceError;
@@ -230,7 +230,7 @@ impl From<FindError> for Failure {
             }
             FindError::Unplaced(unplaced, None) => {
                 let failure = Failure::said(Status::Failed, message);
-                if unplaced.was_looked_at { failure } else { failure.hint("run it with sudo") }
+                if unplaced.was_looked_at { failure } else { failure.hint(with_sudo()) }
             }
             FindError::Unproven(container) => Failure::said(Status::Failed, message).hint(hint!(
                 "does that engine run on this host? pid:{} is that process, whosever it is",

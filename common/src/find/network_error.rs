@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::unistd::Uid;
 
 use super::cgroups;
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, with_sudo};
 use crate::hint::Hint;
 use crate::map::{MapError, OwnerNetns, Unseen};
 use crate::netns;
@@ -118,7 +118,6 @@ impl fmt::Display for Candidate {
 
 /// More than that many TARGETs are no hint any more.
 const MOST_HINTED: usize = 4;
-const AS_ROOT: &str = "run it as root, who can look at all of them";
 
 impl From<NetworkError> for Failure {
     fn from(error: NetworkError) -> Self {
@@ -132,11 +131,11 @@ impl From<NetworkError> for Failure {
                 failure.with_status(Status::No).hint(hint)
             }
             NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => failure.with_status(Status::No),
-            NetworkError::NoOwner { unseen, .. } if unseen.is_about_permission() => failure.hint(AS_ROOT),
+            NetworkError::NoOwner { unseen, .. } if unseen.is_about_permission() => failure.hint(with_sudo()),
             NetworkError::NotAlone { candidates, unseen, .. }
                 if candidates.len() == 1 && unseen.is_about_permission() =>
             {
-                failure.hint(AS_ROOT)
+                failure.hint(with_sudo())
             }
             NetworkError::NotAlone { candidates, .. } => {
                 let few = some_of(candidates);
@@ -247,7 +246,7 @@ mod tests {
         assert!(failure.text().starts_with(
             "ip:10.0.0.2: may not mean this one alone:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  not looked at: 1 process"
         ));
-        assert_eq!(failure.hint.unwrap(), AS_ROOT);
+        assert_eq!(failure.hint, Some(with_sudo()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nix::unistd::Pid;
 
 use super::NamespaceKind;
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, with_sudo};
 
 /// Why a namespace cannot be opened or entered.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +76,10 @@ impl From<NamespaceError> for Failure {
         let failure = match &error {
             NamespaceError::Gone { pid } => Failure::no(format_args!("PID {pid}"), &error),
             NamespaceError::Unknown { kind } => Failure::failed(format_args!("{kind} namespace"), &error),
-            NamespaceError::NotPermitted { .. } => Failure::said(Status::Failed, &error)
-                .hint("run it as root, or as the user that owns the process"),
+            NamespaceError::NotPermitted { .. } => Failure::said(Status::Failed, &error).hint(with_sudo()),
             NamespaceError::NoSuch { .. } => Failure::said(Status::No, &error),
             NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Failure::said(Status::Failed, &error).hint("run it as root")
+                Failure::said(Status::Failed, &error).hint(with_sudo())
             }
             _ => Failure::said(Status::Failed, &error),
         };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nix::unistd::Pid;
 use rustix::io::Errno;
 
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, with_sudo};
 use crate::namespace::{Namespace, NamespaceKind};
 use crate::process::ProcessError;
 use crate::target::LinkName;
@@ -75,13 +75,11 @@ impl From<ViewError> for Failure {
         };
         let failure = Failure::said(Status::Failed, &error);
         let failure = match &error {
-            ViewError::OutOfReach(_) => failure.hint("run it as root, or as the user that owns the process"),
+            ViewError::OutOfReach(_) => failure.hint(with_sudo()),
             ViewError::NoPlace(file) => failure.hint(crate::hint!("ls -l {}; touch {}", file, file)),
             ViewError::NoConfiguration(name) => failure
                 .hint(crate::hint!("write /etc/netns/{}/resolv.conf, or name a process that is in it", name)),
-            ViewError::NotPermitted { .. } => {
-                failure.hint("run it as root, or enter its user namespace too: -U")
-            }
+            ViewError::NotPermitted { .. } => failure.hint(with_sudo()),
             ViewError::Covered { place, .. } => failure.hint(crate::hint!("findmnt -R {}", place)),
             ViewError::Chroot => failure.hint("run it outside of the chroot"),
             ViewError::NoFile { .. } | ViewError::Io { .. } | ViewError::Process(_) => failure,

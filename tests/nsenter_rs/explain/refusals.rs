@@ -66,7 +66,7 @@ fn a_user_may_not_look_at_roots_container() {
         let arguments = format!("-t {} {option}", web.pid);
         let why = "its uid is 0, and the caller's is 1000";
         let rule = format!("ptrace(2) allows reading /proc/{}", web.pid);
-        refused(|| as_user(&lab, &[]), &arguments, &rule, &["CAP_SYS_PTRACE", why, "hint: run it as root"]);
+        refused(|| as_user(&lab, &[]), &arguments, &rule, &["CAP_SYS_PTRACE", why, "hint: sudo "]);
     }
 }
 
@@ -75,7 +75,7 @@ fn a_user_has_nothing_over_the_hosts_user_namespace() {
     let lab = need!(lab_with_users());
     lab.command("ip").args(["netns", "add", "blue"]).run().ok();
     let rule = format!("CAP_SYS_ADMIN over {} (the caller's), which owns net", lab.namespace(1, "user"));
-    let said = ["net:[", &rule, "the caller lacks it (uid 1000)", "hint: run it as root"];
+    let said = ["net:[", &rule, "the caller lacks it (uid 1000)", "hint: sudo "];
     refused(|| as_user(&lab, &[]), "--net=/run/netns/blue", &rule, &said);
 }
 
@@ -91,7 +91,10 @@ fn a_file_in_a_directory_that_is_closed_is_no_matter_of_capabilities() {
     for explain in [&[][..], &["--explain"]] {
         let words = [&[NSENTER, "--net=/run/closed/net"], explain, &["echo", "ran"]].concat();
         let ran = as_user(&lab, &words).run().fails_with(1).stdout_is("");
-        ran.stderr_is("nsenter-rs: /run/closed/net: Permission denied (os error 13)\nhint: run it as root\n");
+        ran.stderr_has(
+            "nsenter-rs: /run/closed/net: Permission denied (os error 13)\nhint: sudo nsenter-rs ",
+        )
+        .stderr_has("\nwithout root: ");
     }
 }
 
@@ -208,7 +211,7 @@ fn a_process_that_is_not_dumpable_is_not_to_be_looked_at() {
     let copied = lab.shell("cp \"$(command -v cat)\" /run/unreadable; chmod 711 /run/unreadable").run();
     copied.ok();
     let (_process, target) = users_process(&lab, "/run/unreadable");
-    let why = ["it is not dumpable", "hint: run it as root"];
+    let why = ["it is not dumpable", "hint: sudo "];
     refused(|| as_user(&lab, &[]), &format!("-t {target} -U -n"), "ptrace(2)", &why);
 }
 
@@ -252,7 +255,7 @@ fn a_process_that_proc_hides_has_not_ended() {
             command.args(["--mount", "--", "sh", "-ec", &script, "sh"]);
             command
         };
-        let why = ["/proc is mounted with hidepid= and hides it", "hint: run it as root"];
+        let why = ["/proc is mounted with hidepid= and hides it", "hint: sudo "];
         refused(hidden, &format!("-t {} -n", web.pid), "ptrace(2)", &why);
     }
 }

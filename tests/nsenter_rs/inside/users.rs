@@ -84,9 +84,8 @@ fn an_ordinary_user_is_told_what_it_would_take() {
     let ran = user("/run/nsenter-rs -t $$ --dns echo ran; exit $?").run().fails_with(1).stdout_is("");
     ran.stderr_has("a mount namespace of its own: permission denied: requires CAP_SYS_ADMIN over ")
         .stderr_has(&scene.lab.namespace(1, "user"))
-        .stderr_has("hint: run it as root");
+        .stderr_has("hint: sudo ");
     let ran =
         user(&format!("/run/nsenter-rs -t {} --dns echo ran", scene.pid)).run().fails_with(1).stdout_is("");
-    ran.stderr_has("its files: permission denied: requires CAP_SYS_PTRACE")
-        .stderr_has("hint: run it as root");
+    ran.stderr_has("its files: permission denied: requires CAP_SYS_PTRACE").stderr_has("hint: sudo ");
 }
