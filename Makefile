@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: help rust build release demo test test-all engines kernels lint msrv audit bench fuzz docs picture install uninstall dist
+.PHONY: help rust build release demo test test-all engines kernels lint msrv audit bench fuzz docs pages picture install uninstall dist
 
 .DEFAULT_GOAL = build
 
@@ -71,6 +71,10 @@ fuzz: rust
 # Rewrites man/ and completions/ from what each tool's cli.rs says.
 docs: rust
 	UPDATE_DOCS=1 cargo test --locked --test docs
+
+# Writes down what the commands of the pages print, and draws their pictures and the recording again.
+pages: rust
+	UPDATE_PAGES=1 cargo test --workspace --locked --test tour
 
 # Draws docs/netns-ls.svg again.
 picture: rust
