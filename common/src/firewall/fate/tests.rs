@@ -183,7 +183,9 @@ fn whether_the_source_is_replaced_is_said_only_where_it_is_certain() {
     assert_eq!(leaves(&[masquerade]), Some(true));
     assert_eq!(leaves(&["-A POSTROUTING -s 10.2.0.0/24 ! -o br1 -j MASQUERADE"]), Some(false));
     assert_eq!(leaves(&["-A POSTROUTING -m mark --mark 0x2000 -j MASQUERADE"]), None);
-    assert_eq!(leaves(&["-A POSTROUTING -j mine", masquerade]), None);
+    // A chain without rules is not listed.
+    assert_eq!(leaves(&["-A POSTROUTING -j empty", masquerade]), Some(true));
+    assert_eq!(leaves(&["-A POSTROUTING -j SYNPROXY", masquerade]), None);
     let partly = NetnsFilters { chains: vec![], is_whole: false };
     assert_eq!(partly.translates(&packet()), None);
 }
