@@ -5,7 +5,7 @@
 use std::fs;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -196,12 +196,7 @@ async fn send_on(
     wire: Arc<Wire>,
     request: BollardRequest,
 ) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
-    let stream = connected(&socket).map_err(io::Error::from)?;
-    let stream = wire.stream.get_or_init(|| stream).as_fd();
-    if wire.speaker.get_or_init(|| HeardSpeaker::of(stream, &socket)).speaker.is_err() {
-        return Err(io::Error::from(io::ErrorKind::Unsupported).into());
-    }
-    let stream = LimitedStream { left: state::MOST_BYTES, wire };
+    let stream = LimitedStream { left: state::MOST_BYTES, wire: Arc::clone(&wire), socket: socket.clone() };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     tokio::spawn(connection);
     let (mut parts, body) = request.into_parts();
@@ -209,6 +204,9 @@ async fn send_on(
     if let Some(path) = parts.uri.path_and_query().cloned() {
         parts.uri = path.into();
     }
+    // Last, so that the request is there when the engine first reads: it need not go to sleep in between.
+    let stream = connected(&socket).map_err(io::Error::from)?;
+    wire.stream.get_or_init(|| stream);
     Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)
 }
 
@@ -264,14 +262,15 @@ fn connected(path: &Path) -> nix::Result<OwnedFd> {
 struct LimitedStream {
     left: u64,
     wire: Arc<Wire>,
+    socket: PathBuf,
 }
 
 /// How much is read at once: a container's description has some five thousand bytes.
 const AT_ONCE: usize = 8192;
 
 impl LimitedStream {
-    fn fd(&self) -> io::Result<RawFd> {
-        self.wire.stream.get().map(AsRawFd::as_raw_fd).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    fn stream(&self) -> io::Result<BorrowedFd<'_>> {
+        self.wire.stream.get().map(AsFd::as_fd).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -288,7 +287,7 @@ impl Read for LimitedStream {
         let mut room = [0; AT_ONCE];
         let most = room.len().min(buffer.remaining());
         let read = loop {
-            match recv(self.fd()?, &mut room[..most], MsgFlags::empty()) {
+            match recv(self.stream()?.as_raw_fd(), &mut room[..most], MsgFlags::empty()) {
                 Ok(read) => break read,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => {
@@ -309,15 +308,20 @@ impl Read for LimitedStream {
 
 impl Write for LimitedStream {
     /// A request is short, and nobody has written on this connection before: it fits, or the engine is not there any more.
+    /// While the engine reads it, we look at who listens: an answer is read only of somebody whom we believe.
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let fd = self.fd()?;
+        let stream = self.stream()?;
         let written = loop {
-            match send(fd, bytes, MsgFlags::MSG_NOSIGNAL) {
+            match send(stream.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
                 Err(Errno::EINTR) => {}
                 written => break written,
             }
         };
         self.wire.note_written();
+        let speaker = self.wire.speaker.get_or_init(|| HeardSpeaker::of(stream, &self.socket));
+        if speaker.speaker.is_err() {
+            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+        }
         Poll::Ready(written.map_err(io::Error::from))
     }
 
