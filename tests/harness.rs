@@ -44,7 +44,8 @@ fn a_script_that_waits_in_vain_is_shown_with_what_it_asks() {
         panic_of(|| drop(Command::new("sh").args(["-c", script]).run_within(Duration::from_millis(300))));
     let (busy_with, _) = message.split_once("]: ").unwrap_or_else(|| panic!("{message}"));
     assert!(busy_with.contains("busy with [\"grep -q never /dev/null\""), "{message}");
-    assert!(!busy_with.contains("Name:"), "{message}");
+    // A shell that is about to become grep shows its whole script.
+    assert!(!busy_with.contains("\"grep -q Name:"), "{message}");
 }
 
 #[test]

@@ -111,7 +111,9 @@ fn a_record_that_cannot_be_read_is_an_error_and_nothing_is_changed() {
         let mut call = lab.command("setpriv");
         call.args(["--bounding-set=-dac_override,-dac_read_search", support::tools::tool("add-nic")]);
         let refused = call.args(&words).run().fails_with(2).stdout_is("");
-        refused.stderr_has(".json: read: Permission denied").stderr_has("hint: sudo add-nic ");
+        refused
+            .stderr_has(".json: read: Permission denied")
+            .stderr_has("hint: run it on the host, as a root user");
         assert_eq!(everything(&lab, &[&web]), added, "{words:?}");
     }
     add_nic(&lab, &["--rm", &pid]).ok();

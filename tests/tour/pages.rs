@@ -68,13 +68,18 @@ fn each_command_of_the_readmes_table_of_problems_works() {
     let cells: Vec<&str> = rows.map_while(|line| line.strip_prefix("| ")?.split(" | ").nth(1)).collect();
     let commands: Vec<&str> = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert!(commands.len() >= 8, "{commands:?}");
-    let setting = format!("{SHOP}\nport=none{WEB}").replace("ip link set \"$port\" mtu 1500", "");
+    let setting = format!("{UPLINK}{SHOP}\nport=none{WEB}").replace("ip link set \"$port\" mtu 1500", "");
     // The veth that the table names is nginx's.
     let rename = "
         port=$(netns-ls -q nginx | sed -n 's/.*→ \\(veth[0-9a-f]*\\).*/\\1/p')
         ip link set $port down; ip link set $port name veth077b91e; ip link set veth077b91e up";
+    // Some go on until Ctrl-C.
+    let pasted = |one: &str| match one.contains("--drops") {
+        true => format!("timeout --preserve-status --signal INT 3 {one}"),
+        false => one.to_owned(),
+    };
     let lines: String =
-        commands.iter().map(|one| format!("echo '\u{1}'; {one} 2>&1; echo status=$?\n")).collect();
+        commands.iter().map(|one| format!("echo '\u{1}'; {} 2>&1; echo status=$?\n", pasted(one))).collect();
     let all = format!("{{\n{setting}\n{rename}\n}} >setting 2>&1 || cat setting\n{lines}");
     let printed = need!(crate::paste::in_a_world(&all));
     let parts: Vec<&str> = printed.split('\u{1}').skip(1).collect();

@@ -157,24 +157,28 @@ impl PlainPage {
         let mut line = " ".repeat(begin);
         if let Some(tag) = tag {
             let outer = INDENT + self.outer.last().copied().unwrap_or(0);
-            line = format!("{}{tag}", " ".repeat(outer));
-            if line.chars().count() < begin {
-                line += &" ".repeat(begin - line.chars().count());
-            } else {
-                self.line(&line);
-                line = " ".repeat(begin);
+            let beside = format!("{}{tag}", " ".repeat(outer));
+            match begin.checked_sub(beside.chars().count()) {
+                Some(room @ 1..) => line = beside + &" ".repeat(room),
+                _ => self.fill(" ".repeat(outer), tag.split_whitespace()),
             }
         }
-        let mut is_empty = true;
+        self.fill(line, words.iter().map(String::as_str));
+    }
+
+    /// Writes words behind `first`, in lines that are no longer than [`WIDTH`] where words allow it, all indented alike.
+    fn fill<'w>(&mut self, first: String, words: impl Iterator<Item = &'w str>) {
+        let indent = " ".repeat(first.chars().count());
+        let (mut line, mut is_empty) = (first, true);
         for word in words {
             if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.line(&line);
-                (line, is_empty) = (" ".repeat(begin), true);
+                (line, is_empty) = (indent.clone(), true);
             }
             if !is_empty {
                 line.push(' ');
             }
-            line += &word;
+            line += word;
             is_empty = false;
         }
         if !line.trim().is_empty() {

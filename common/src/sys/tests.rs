@@ -378,9 +378,15 @@ fn a_program_at_a_tracepoint_tells_through_its_ring_also_beyond_the_end_of_it() 
     let time = attached.run_time().unwrap();
     assert!(time.runs >= calls.into() && time.nanoseconds > 0, "{time:?}");
     drop((attached, counted));
-    ring.drain(|_| {});
-    let _ = nix::unistd::getsid(None);
-    ring.drain(|record| panic!("{record:?}"));
+    // On another processor it may still be at the end of its last run.
+    let is_silent = (0..100).any(|_| {
+        ring.drain(|_| {});
+        let _ = nix::unistd::getsid(None);
+        let mut told = 0;
+        ring.drain(|_| told += 1);
+        told == 0
+    });
+    assert!(is_silent);
 }
 
 #[test]

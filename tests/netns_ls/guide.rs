@@ -1,4 +1,4 @@
-//! The examples of the manual and of the guide run, and print what is written there. Observer: the pages.
+//! The examples of the guide run, and print what is written there. Observer: the page. Those of the manual: tests/tour.
 
 use std::fs;
 use std::path::Path;
@@ -115,25 +115,6 @@ fn read(file: &str) -> String {
     fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// The blocks between .EX and .EE of the section EXAMPLES.
-fn of_manual(roff: &str) -> Vec<PageExample> {
-    let section = roff.split(".SH EXAMPLES\n").nth(1).unwrap().split("\n.SH ").next().unwrap();
-    let plain = |text: &str| text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\");
-    let mut examples: Vec<PageExample> = Vec::new();
-    for block in section.split(".EX\n").skip(1) {
-        for line in block.lines().take_while(|line| *line != ".EE") {
-            match line.strip_prefix(".RB \"# \" \"") {
-                Some(command) => {
-                    let command = plain(command.trim_end_matches('"'));
-                    examples.push(PageExample { command, output: Vec::new() });
-                }
-                None => examples.last_mut().unwrap().output.push(plain(line)),
-            }
-        }
-    }
-    examples
-}
-
 /// The indented blocks of a page with commands of netns-ls.
 fn of_page(page: &str) -> Vec<PageExample> {
     let mut examples: Vec<PageExample> = Vec::new();
@@ -162,14 +143,6 @@ fn of_page(page: &str) -> Vec<PageExample> {
         }
     }
     examples
-}
-
-#[test]
-fn every_example_of_the_manual_prints_what_is_written_there() {
-    let host = need!(ExampleHost::new(["web", "db"]));
-    let examples = of_manual(&read("man/sections/netns-ls.roff"));
-    assert!(examples.len() >= 8, "{examples:#?}");
-    host.prove(&examples);
 }
 
 #[test]
