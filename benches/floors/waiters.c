@@ -35,6 +35,7 @@ int main(int argc, char **argv)
     getrlimit(RLIMIT_NOFILE, &open_files);
     open_files.rlim_cur = open_files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &open_files);
+    int home = check(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), "own network namespace");
     for (int n = 1; argc == 2 && n <= atoi(argv[1]); n++) {
         char name[64];
         snprintf(name, sizeof name, "/run/netns/ports-%d", n);
@@ -44,6 +45,8 @@ int main(int argc, char **argv)
         wait_on(SOCK_STREAM, 64780);
         wait_on(SOCK_DGRAM, 64753);
     }
+    /* Nobody is in any of them: the floor would reach one by its process and by its name, and count it twice. */
+    check(setns(home, CLONE_NEWNET), "setns");
     puts("ready");
     fflush(stdout);
     pause();
