@@ -6,7 +6,7 @@ use crate::page::Form;
 use crate::paste::paste;
 
 /// A machine beside the host, as a LAN would be, by which the host reaches everything else.
-const UPLINK: &str = "
+pub const UPLINK: &str = "
     ip link add eth0 type veth peer name lan0
     ip netns add lan
     ip link set lan0 netns lan

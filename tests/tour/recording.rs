@@ -9,6 +9,7 @@ use std::fs;
 use support::skip::{Missing, need};
 
 use crate::compare::shape;
+use crate::pages::UPLINK;
 use crate::paste::{in_a_world, root};
 
 /// Columns and rows of the terminal.
@@ -208,15 +209,8 @@ fn check(file: &str, svg: &str) {
     assert!(!svg.contains("<script") && !svg.contains("http://www.w3.org/1999/xlink"), "{file}");
 }
 
+/// Behind the uplink.
 const SETTING: &str = "
-    ip link add eth0 type veth peer name lan0
-    ip netns add lan
-    ip link set lan0 netns lan
-    ip address add 192.0.2.5/24 dev eth0
-    ip link set eth0 up
-    ip -n lan address add 192.0.2.1/24 dev lan0
-    ip -n lan link set lan0 up
-    ip route replace default via 192.0.2.1
     docker run --detach --name nginx netns-toolbox/busybox sh -c \
         'mkdir -p /www; echo hello >/www/index.html; rm -f /bin/ss; exec httpd -f -p 80 -h /www'
     docker run --detach --name db netns-toolbox/busybox sleep 1000
@@ -236,7 +230,7 @@ fn the_recording_shows_what_a_run_prints() {
         "add-nic nginx 10.1.0.2/24 --name net0",
         "curl -s http://10.1.0.2/",
     ];
-    let shots = need!(shots(SETTING, &commands));
+    let shots = need!(shots(&format!("{UPLINK}{SETTING}"), &commands));
     let svg = moving(&shots);
     let (_, end) = screens(&shots);
     assert!((20.0..=40.0).contains(&end), "{end} seconds");
