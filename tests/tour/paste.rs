@@ -147,17 +147,20 @@ pub fn paste(file: &str, form: Form, setting: &str, before: &[(&str, &str)]) -> 
 }
 
 /// Whether a command printed what the page has. ping ends with an empty line, and no page does; what is made for the width of a terminal
-/// is narrower on a page than in a pipe.
+/// is narrower on a page than in a pipe; runs that are at work at once print their lines as they come.
 fn says_the_same(command: &str, page: &[String], now: &[&str]) -> bool {
     let lines =
         |lines: Vec<&str>| lines.into_iter().map(shape).filter(|words| !words.is_empty()).collect::<Vec<_>>();
     let (page, now) = (lines(page.iter().map(String::as_str).collect()), lines(now.to_vec()));
-    let sorted = |lines: &[Vec<String>]| {
-        let mut words = lines.concat();
-        words.sort();
-        words
-    };
-    page == now || (command.contains("--explain") && sorted(&page) == sorted(&now))
+    let words = |lines: &[Vec<String>]| sorted(lines.concat());
+    page == now
+        || (command.contains("--explain") && words(&page) == words(&now))
+        || (command.contains("--each") && sorted(page) == sorted(now))
+}
+
+fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort();
+    items
 }
 
 /// The words of a picture, sorted.

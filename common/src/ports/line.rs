@@ -88,9 +88,12 @@ pub struct ListenerProcess {
     pub netns_inode: Option<u64>,
 }
 
-/// A line for each port of all namespaces, in the order of [`rows()`].
+/// A line for each port of all namespaces: our own namespace's first, then containers' and then others' by name, as on the map; in
+/// each by port. Inodes would be in another order after each restart.
 pub fn lines(snapshot: &PortsSnapshot, names: &PortNames) -> Vec<PortLine> {
-    rows(snapshot).iter().map(|row| PortLine::of(row, snapshot, names)).collect()
+    let mut rows = rows(snapshot);
+    rows.sort_by(|one, other| names.order(one.netns).cmp(&names.order(other.netns)));
+    rows.iter().map(|row| PortLine::of(row, snapshot, names)).collect()
 }
 
 impl PortLine {

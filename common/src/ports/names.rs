@@ -43,6 +43,13 @@ impl PortNames {
         names
     }
 
+    /// Sorts our own namespace before those with containers, and these before others.
+    pub(super) fn order<'a>(&'a self, netns: &'a NetnsPorts) -> impl Ord + use<'a> {
+        let containers = self.of_netns(netns.inode);
+        let name = netns.names.first();
+        (!netns.is_own, containers.is_empty(), containers, name.is_none(), name, netns.inode)
+    }
+
     /// The containers of a namespace.
     pub fn of_netns(&self, inode: u64) -> &[String] {
         self.namespaces.get(&inode).map_or(&[], Vec::as_slice)
@@ -70,5 +77,35 @@ impl PortNames {
     /// The container of a process.
     pub fn of_process(&self, holder: &SocketHolder) -> Option<&str> {
         self.processes.get(&holder.pid).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_stands_before_containers_and_these_before_others_whatever_their_inodes() {
+        let netns = |inode, is_own, name: Option<&str>| NetnsPorts {
+            inode,
+            is_own,
+            names: name.map(|name| Path::new(netns::DIRECTORY).join(name)).into_iter().collect(),
+            ..NetnsPorts::default()
+        };
+        let names = PortNames {
+            namespaces: HashMap::from([(7, vec!["web".to_owned()]), (8, vec!["db".to_owned()])]),
+            ..PortNames::default()
+        };
+        let mut all = [
+            netns(3, false, None),
+            netns(4, false, None),
+            netns(5, false, Some("red")),
+            netns(6, false, Some("blue")),
+            netns(7, false, None),
+            netns(8, false, Some("zoo")),
+            netns(9, true, None),
+        ];
+        all.sort_by(|one, other| names.order(one).cmp(&names.order(other)));
+        assert_eq!(all.map(|netns| netns.inode), [9, 8, 7, 6, 5, 3, 4]);
     }
 }
