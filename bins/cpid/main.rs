@@ -15,7 +15,7 @@ use std::time::Duration;
 use cli::Cli;
 use common::cli::{FindSession, parse};
 use common::failure::{self, Failure, Status};
-use common::find::{FindError, Found, list, list_with_idle, owner};
+use common::find::{FindError, FoundTarget, list, list_with_idle, owner};
 use common::target::Target;
 use report::Report;
 use request::{Job, Request, WantedPid};
@@ -78,7 +78,7 @@ fn find(
     target: &Target,
     (request, session): (&Request, &FindSession),
     waiter: Option<&mut Waiter>,
-) -> Result<Found, Failure> {
+) -> Result<FoundTarget, Failure> {
     match waiter {
         // An engine that was silent may answer the next time.
         Some(waiter) => waiter.find(|| request.find.session().find(TOOL, target)),

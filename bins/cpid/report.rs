@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use comfy_table::Table;
 use common::engine::Container;
 use common::failure::{Failure, say};
-use common::find::{FindError, Found, ProcessInodes, UnplacedProcess, VerifiedContainer};
+use common::find::{FindError, FoundTarget, ProcessInodes, UnplacedProcess, VerifiedContainer};
 use common::namespace::{NamespaceKind, own_identity};
 use common::output::{self, one_line};
 use common::ports::PortOwner;
@@ -63,7 +63,7 @@ impl Report {
     }
 
     /// Prints, or keeps, what `target` turned out to be.
-    pub fn found(&mut self, target: &Target, found: Found) -> Result<(), Failure> {
+    pub fn found(&mut self, target: &Target, found: FoundTarget) -> Result<(), Failure> {
         let process = found.process().ok_or_else(|| FindError::NoProcess(target.clone()))?;
         if self.format.json {
             let (pid, facts) = (process.pid().as_raw(), ProcessInodes::of(process));

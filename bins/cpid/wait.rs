@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use common::engine::EngineError;
 use common::events::ContainerWatch;
 use common::failure::Failure;
-use common::find::{FindError, Found};
+use common::find::{FindError, FoundTarget};
 use common::ports::{PortError, PortOwner};
 use common::target::EngineName;
 
@@ -28,7 +28,10 @@ impl Waiter {
     }
 
     /// What `look` finds, as soon as it finds something. After the deadline it looks once more, and that counts.
-    pub fn find(&mut self, look: impl Fn() -> Result<Found, FindError>) -> Result<Found, Failure> {
+    pub fn find(
+        &mut self,
+        look: impl Fn() -> Result<FoundTarget, FindError>,
+    ) -> Result<FoundTarget, Failure> {
         loop {
             let over = Instant::now() >= self.until;
             let error = match look() {

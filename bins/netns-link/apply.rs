@@ -2,7 +2,7 @@
 
 use common::engine::Container;
 use common::failure::{Failure, say};
-use common::find::Found;
+use common::find::FoundTarget;
 use common::namespace::Namespace;
 use common::netlink::{Link, Socket};
 use common::netns::{self, Home, LinkEntry, LinkRecord, RecordedContainer, RecordedProcess, Registry};
@@ -24,7 +24,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// The network namespace of what was found.
-    pub fn of(found: Found) -> Result<Self, Failure> {
+    pub fn of(found: FoundTarget) -> Result<Self, Failure> {
         let (container, process) = (found.container.clone(), found.process().and_then(Self::through));
         Ok(Wanted { netns: found.into_netns()?, container, process })
     }

@@ -8,7 +8,7 @@ use common::cli::FindSession;
 use common::diagnose::host::{Finding, findings};
 use common::failure::{Failure, Status, say};
 use common::find::host;
-use common::map::{LookDepth, MappedNetns, Unseen};
+use common::map::{LookDepth, MappedNetns, UnseenNamespaces};
 use common::output::{columns, one_line, wrapped};
 use nix::unistd::geteuid;
 
@@ -90,7 +90,7 @@ fn print(found: &[Finding], says_none: bool) -> io::Result<()> {
 
 /// Whether namespaces may be missing. A process that even root may not look at is in one that others are in, or is fenced off
 /// from this host on purpose.
-fn hides_namespaces(unseen: &Unseen) -> bool {
+fn hides_namespaces(unseen: &UnseenNamespaces) -> bool {
     let by_process = unseen.processes > 0 && !geteuid().is_root();
-    by_process || *unseen != Unseen { processes: unseen.processes, ..Unseen::default() }
+    by_process || *unseen != UnseenNamespaces { processes: unseen.processes, ..UnseenNamespaces::default() }
 }

@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, Parser, ValueHint};
 
 use crate::engine::{EngineSession, is_called_by_lxc};
 use crate::failure::{Failure, Status, say};
-use crate::find::{FindError, Found, Purpose, find, hint_for_refused};
+use crate::find::{FindError, FoundTarget, Purpose, find, hint_for_refused};
 use crate::manual::show as show_manual;
 use crate::output::quotable;
 use crate::target::{Target, TargetError};
@@ -140,7 +140,7 @@ impl FindSession {
     ///
     /// # Errors
     /// As [`find`].
-    pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+    pub fn find(&self, tool: &str, target: &Target) -> Result<FoundTarget, FindError> {
         self.find_for(tool, target, Purpose::Look)
     }
 
@@ -148,7 +148,7 @@ impl FindSession {
     ///
     /// # Errors
     /// As [`find`].
-    pub fn find_to_act(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+    pub fn find_to_act(&self, tool: &str, target: &Target) -> Result<FoundTarget, FindError> {
         self.find_for(tool, target, Purpose::Act)
     }
 
@@ -160,7 +160,7 @@ impl FindSession {
         }
     }
 
-    fn find_for(&self, tool: &str, target: &Target, purpose: Purpose) -> Result<Found, FindError> {
+    fn find_for(&self, tool: &str, target: &Target, purpose: Purpose) -> Result<FoundTarget, FindError> {
         let found = find(target, purpose, &self.engines);
         if self.verbose {
             self.say_heard(tool);

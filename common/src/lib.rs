@@ -27,7 +27,7 @@
 //! | [`netns`] | the names in `/run/netns`, as `ip netns` has them, and our records of them |
 //! | [`map`] | all network namespaces of the host, and which has an address |
 //! | [`diagnose`] | the judge: from evidence about a probe to its cause, a sentence and what helps; from that about a host to what is wrong |
-//! | [`find`] | from a [`Target`](target::Target) to what cannot change any more: [`Found`](find::Found) |
+//! | [`find`] | from a [`Target`](target::Target) to what cannot change any more: [`FoundTarget`](find::FoundTarget) |
 //! | [`ports`] | which ports there are in all network namespaces: what listens, and what is published |
 //! | [`manual`] | a manual that is part of the program, shown |
 //! | [`cli`] | the options and help texts that tools share |

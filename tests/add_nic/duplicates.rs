@@ -9,7 +9,7 @@ use crate::bridge::by_hand;
 use crate::{add_nic, everything, lab, neighbour, plug};
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 use support::until::{as_busy, until};
 
@@ -77,7 +77,7 @@ impl Scene {
     }
 
     /// add-nic, as it asks for the first time.
-    fn asks(&self, words: &str) -> Running {
+    fn asks(&self, words: &str) -> RunningProgram {
         let mut add = self.lab.tool("add-nic");
         let running = add.arg(self.web.pid.to_string()).args(words.split_whitespace()).start();
         until("it asks", || self.counted().iter().any(|count| *count != 0));

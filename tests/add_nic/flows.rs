@@ -5,7 +5,7 @@ use crate::firewall::{KINDS, Site};
 use crate::plug;
 use crate::publish::{ECHO, in_network, serve, site};
 use support::container::Options;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 use support::until::until;
 
@@ -38,7 +38,7 @@ fn a_client_that_keeps_sending_reaches_whom_the_port_is_published_to() {
     let other = site.lab.container("other", Options::only(&["net"]));
     site.lab.shell(TRACK).run().ok();
     let words = ["perl", "-e", KEEPS_SENDING, "203.0.113.1", "5005"];
-    let client: Running = in_network(&site.lab, &site.outside, &words).start();
+    let client: RunningProgram = in_network(&site.lab, &site.outside, &words).start();
     client.wait_for("started\n");
     plug(&site.lab, &site.web, "10.1.0.2/24 --gateway 10.1.0.1 --publish 5005:5005/udp").ok();
     let _first = serve(&site.lab, &site.web, &ECHO.replace("hello", "first"), "5005");
@@ -53,7 +53,7 @@ fn a_client_that_keeps_sending_reaches_whom_the_port_is_published_to() {
     client.wait_for("host world\n");
 }
 
-fn serve_on_the_host(site: &Site) -> Running {
+fn serve_on_the_host(site: &Site) -> RunningProgram {
     let server = site.lab.command("perl").args(["-e", &ECHO.replace("hello", "host"), "5005"]).start();
     server.wait_for("ready\n");
     server

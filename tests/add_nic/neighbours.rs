@@ -4,7 +4,7 @@ use crate::bridge::by_hand;
 use crate::{add_nic, lab, plug};
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 
 /// 50 pings, one each 0.2 s.
@@ -15,13 +15,13 @@ fn mac_of(lab: &Lab, link: &str) -> String {
     shown[0]["address"].as_str().unwrap().to_owned()
 }
 
-fn pinging(lab: &Lab, from: &Container, to: &str) -> Running {
+fn pinging(lab: &Lab, from: &Container, to: &str) -> RunningProgram {
     let ping = format!("nsenter --target {} --net -- ping {PINGS} {to}", from.pid);
     lab.shell(&ping).start()
 }
 
 #[track_caller]
-fn lost_nothing(ping: Running) {
+fn lost_nothing(ping: RunningProgram) {
     ping.finish().ok().stdout_has("50 packets transmitted, 50 received");
 }
 

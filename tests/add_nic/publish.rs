@@ -4,7 +4,7 @@ use crate::firewall::{KINDS, Site};
 use crate::{add_nic, everything, plug};
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 
 /// Answers each request with who it seems to come from.
@@ -43,7 +43,7 @@ pub(crate) fn in_network(lab: &Lab, container: &Container, words: &[&str]) -> st
 }
 
 #[track_caller]
-pub(crate) fn serve(lab: &Lab, container: &Container, script: &str, port: &str) -> Running {
+pub(crate) fn serve(lab: &Lab, container: &Container, script: &str, port: &str) -> RunningProgram {
     let server = in_network(lab, container, &["perl", "-e", script, port]).start();
     server.wait_for("ready\n");
     server

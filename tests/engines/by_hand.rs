@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use support::fake_docker::just_now;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::scratch::Scratch;
 use support::tools;
 use support::until::as_busy;
@@ -101,7 +101,7 @@ pub(crate) fn id(digit: char) -> String {
 }
 
 /// A process that can be anybody's first, and when it started.
-pub(crate) fn process() -> (Running, i32, u64) {
+pub(crate) fn process() -> (RunningProgram, i32, u64) {
     let sleep =
         Command::new("sh").args(["-c", "echo ready; read -r _"]).start_with(std::process::Stdio::piped());
     sleep.wait_for("ready");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::by_hand::{Host, process};
 use crate::fake_monitor::{FakeMonitor, GET_INIT_PID, GET_STATE, RUNNING, Say};
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need};
 
 /// A host with instances that have entries in their engine's directory, and fake monitors.
@@ -32,7 +32,7 @@ impl Instances {
     }
 
     /// One that runs.
-    fn running(&self, home: &str, name: &str) -> (FakeMonitor, Running, i32) {
+    fn running(&self, home: &str, name: &str) -> (FakeMonitor, RunningProgram, i32) {
         let (first, pid, _) = process();
         let monitor = FakeMonitor::listen(&self.defined(home, name), move |command| match command {
             GET_STATE => Say::value(RUNNING),

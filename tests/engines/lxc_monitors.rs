@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::fake_monitor::{FakeMonitor, GET_INIT_PID, GET_INIT_PIDFD, GET_STATE, RUNNING, Say, message};
 use support::fake_docker::just_now;
 use support::fake_engine::{Answer, Script};
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::scratch::Scratch;
 use support::skip::{Missing, need, program};
 use support::tools;
@@ -203,7 +203,7 @@ const SQUATTER: &str = r#"
 "#;
 
 /// `user` listens as the monitor of the container in `directory`.
-fn squatter(user: u32, directory: &Path, more: &[&str]) -> Result<Running, Missing> {
+fn squatter(user: u32, directory: &Path, more: &[&str]) -> Result<RunningProgram, Missing> {
     program("perl", "perl-base")?;
     program("setpriv", "util-linux")?;
     let mut squatter = tools::in_clean_environment(Command::new("setpriv"));

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::containerd::containerd;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::need;
 use support::spare_docker::SpareDocker;
@@ -78,7 +78,7 @@ fn what_a_hung_docker_runs_by_its_files_is_not_said_to_have_ended_where_its_proc
 struct SpareContainerd {
     world: World,
     root: String,
-    _daemon: Running,
+    _daemon: RunningProgram,
 }
 
 impl SpareContainerd {
@@ -178,7 +178,7 @@ fn a_containerd_whose_configuration_has_another_state_directory_is_found() {
 struct NestedDocker {
     world: World,
     root: String,
-    daemon: Running,
+    daemon: RunningProgram,
 }
 
 impl NestedDocker {

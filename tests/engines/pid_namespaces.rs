@@ -15,7 +15,7 @@ use support::container::Options;
 use support::fake_docker;
 use support::fake_engine::{Answer, Script};
 use support::lab::Lab;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::scratch::{Scratch, unique};
 use support::skip::{Missing, need, program};
 use support::spare_docker::SpareDocker;
@@ -222,7 +222,7 @@ fn a_users_own_container_is_believed_of_the_users_own_engine() {
     let mut cpid = as_user(&stage.cpid, &[]);
     cpid.arg("web").env("DOCKER_HOST", engine.url());
     cpid.run().ok().stdout_is(&format!("{}\n", users.pid()));
-    drop::<Running>(users);
+    drop::<RunningProgram>(users);
 }
 
 #[test]

@@ -11,13 +11,13 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, con
 
 use crate::by_hand::{Host, docker_config, id, process};
 use support::fake_engine::{Answer, FakeEngine, Script};
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 use support::spare_docker::SpareDocker;
 use support::tools;
 
 /// A process that is called so and has these words in its command line.
-fn called(program: &str, words: &[&str]) -> Running {
+fn called(program: &str, words: &[&str]) -> RunningProgram {
     let mut shell = tools::in_clean_environment(Command::new("sh"));
     shell.arg0(program).args(["-c", "echo ready; read -r _", "sh"]).args(words);
     let running = shell.start_with(Stdio::piped());

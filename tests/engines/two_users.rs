@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::by_hand::{Host, docker_config};
 use support::fake_engine::{Answer, FakeEngine, Script};
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{Missing, program};
 use support::tools;
 
@@ -21,7 +21,7 @@ pub const PODMAN: &str = "podman/podman.sock";
 /// A host with engines of root's and of a user's, who has a process in a user namespace of the user's own.
 pub struct Scene {
     pub host: Host,
-    pub users: Running,
+    pub users: RunningProgram,
 }
 
 impl Scene {

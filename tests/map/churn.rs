@@ -12,7 +12,7 @@ use support::skip::need;
 use support::tier;
 
 use crate::plugged::inode;
-use crate::seen::Seen;
+use crate::seen::PrintedMap;
 
 /// Each container of the churn is on one cable, whose ends have the same name: `x17` there leads to `x17` here. Indices of the
 /// containers' ends are all alike, inode numbers are used again and again, and processes, names and cables come and go.
@@ -46,7 +46,7 @@ fn no_peer_is_invented_and_no_line_is_wrong_while_containers_come_and_go() {
     let until = Instant::now() + Duration::from_secs(if tier::is_all() { 60 } else { 5 });
     let mut looks = 0;
     while Instant::now() < until || looks < 5 {
-        let map = Seen::looking(&lab, if looks % 2 == 0 { "quick" } else { "whole" }, &names);
+        let map = PrintedMap::looking(&lab, if looks % 2 == 0 { "quick" } else { "whole" }, &names);
         looks += 1;
         let ends = map.ends();
         for steady in ["web s0 → host s0", "db s1 → host s1", "host s0 → web s0", "host s1 → db s1"] {
@@ -60,7 +60,7 @@ fn no_peer_is_invented_and_no_line_is_wrong_while_containers_come_and_go() {
 
 /// Ends have each other's names, and a process is in one namespace.
 #[track_caller]
-fn check(map: &Seen) {
+fn check(map: &PrintedMap) {
     for end in map.ends() {
         let (near, far) = end.split_once(" → ").unwrap();
         let name = |place: &str| place.split(' ').nth(1).map(str::to_owned);

@@ -10,11 +10,11 @@ use common::netns::Home;
 use serde_json::json;
 
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 
 use crate::plugged::inode;
-use crate::seen::Seen;
+use crate::seen::PrintedMap;
 
 /// Set for a copy of this test program that holds a namespace in a lab.
 const ROLE: &str = "NETNS_TOOLBOX_MAP_TEST_HOLD";
@@ -50,7 +50,7 @@ fn hold_until_told() {
 
 /// A copy of this program that holds the namespace; then that loses its name.
 #[track_caller]
-fn holding(lab: &Lab, by: &str) -> Running {
+fn holding(lab: &Lab, by: &str) -> RunningProgram {
     lab.shell(ADD).run().ok();
     let mut itself = lab.command(std::env::current_exe().unwrap());
     itself.args(["--exact", "held::a_namespace_is_held_where_that_is_asked_for", "--nocapture"]);
@@ -63,9 +63,9 @@ fn holding(lab: &Lab, by: &str) -> Running {
 /// What a whole look says of the only namespace beside the lab's own, and that it is plugged into the host.
 #[track_caller]
 fn held_by(lab: &Lab) -> String {
-    let quick = Seen::of(lab, &[(inode(lab, 1), "host")]);
+    let quick = PrintedMap::of(lab, &[(inode(lab, 1), "host")]);
     assert_eq!(quick.ends(), ["host to-gone → unseen"]);
-    let found = Seen::looking(lab, "whole", &[(inode(lab, 1), "host")]);
+    let found = PrintedMap::looking(lab, "whole", &[(inode(lab, 1), "host")]);
     let gone = found.namespaces.iter().find(|netns| netns["is_own"] == false).expect("a second namespace");
     assert_eq!((&gone["names"], &gone["processes"]), (&json!([]), &json!([])));
     let number = &gone["inode"];

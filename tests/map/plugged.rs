@@ -7,7 +7,7 @@ use support::lab::Lab;
 use support::run::Run;
 use support::skip::{Missing, need};
 
-use crate::seen::Seen;
+use crate::seen::PrintedMap;
 
 /// The inode of a container's network namespace.
 #[track_caller]
@@ -16,11 +16,11 @@ pub fn inode(lab: &Lab, pid: i32) -> u64 {
     shown.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
 }
 
-fn seen(lab: &Lab, containers: &[&Container]) -> Seen {
+fn seen(lab: &Lab, containers: &[&Container]) -> PrintedMap {
     let mut names: Vec<(u64, &str)> =
         containers.iter().map(|one| (inode(lab, one.pid), one.name.as_str())).collect();
     names.push((inode(lab, 1), "host"));
-    Seen::of(lab, &names)
+    PrintedMap::of(lab, &names)
 }
 
 /// Whether this kernel has links of that kind.

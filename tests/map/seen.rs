@@ -22,39 +22,39 @@ fn the_map_is_printed_where_that_is_asked_for() {
 }
 
 /// A map as it was printed, with a word of the test's for each namespace.
-pub struct Seen {
+pub struct PrintedMap {
     pub namespaces: Vec<Value>,
     pub unseen: String,
     names: BTreeMap<u64, String>,
 }
 
-impl Seen {
+impl PrintedMap {
     /// The map of `lab`, by processes and mounts; `names` are the inodes that the test knows.
     #[track_caller]
-    pub fn of(lab: &Lab, names: &[(u64, &str)]) -> Seen {
-        Seen::looking(lab, "quick", names)
+    pub fn of(lab: &Lab, names: &[(u64, &str)]) -> PrintedMap {
+        PrintedMap::looking(lab, "quick", names)
     }
 
     /// The same of a look that is "quick" or "whole".
     #[track_caller]
-    pub fn looking(lab: &Lab, depth: &str, names: &[(u64, &str)]) -> Seen {
-        Seen::by(lab, &["env"], depth, names)
+    pub fn looking(lab: &Lab, depth: &str, names: &[(u64, &str)]) -> PrintedMap {
+        PrintedMap::by(lab, &["env"], depth, names)
     }
 
     /// The same by who runs it, as a program that runs others: `setpriv`.
     #[track_caller]
-    pub fn by(lab: &Lab, by: &[&str], depth: &str, names: &[(u64, &str)]) -> Seen {
+    pub fn by(lab: &Lab, by: &[&str], depth: &str, names: &[(u64, &str)]) -> PrintedMap {
         let mut itself = lab.command(by[0]);
         itself.args(&by[1..]).arg(std::env::current_exe().unwrap());
         let test = "seen::the_map_is_printed_where_that_is_asked_for";
         let said = itself.args(["--exact", test, "--nocapture"]).env(ROLE, depth).run().ok();
-        Seen::read(&said.stdout, names)
+        PrintedMap::read(&said.stdout, names)
     }
 
-    pub fn read(stdout: &str, names: &[(u64, &str)]) -> Seen {
+    pub fn read(stdout: &str, names: &[(u64, &str)]) -> PrintedMap {
         let line = stdout.lines().find_map(|line| line.strip_prefix(BEGIN)).expect("a map");
         let map: Value = serde_json::from_str(line).unwrap();
-        Seen {
+        PrintedMap {
             namespaces: map["namespaces"].as_array().unwrap().clone(),
             unseen: map["unseen"].as_str().unwrap().to_owned(),
             names: names.iter().map(|(inode, name)| (*inode, (*name).to_owned())).collect(),

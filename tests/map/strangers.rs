@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{Missing, need, program};
 
 const ADDRESS: &str = "ip:198.18.7.7";
@@ -22,7 +22,7 @@ fn lab() -> Result<Lab, Missing> {
 }
 
 /// A process of the user `uid` in user and network namespaces of its own, which has that address too, and its PID.
-fn claim(lab: &Lab, uid: u32) -> (Running, i32) {
+fn claim(lab: &Lab, uid: u32) -> (RunningProgram, i32) {
     let script = format!("{CLAIM}; echo at $$; read -r _");
     let mut setpriv = lab.command("setpriv");
     setpriv.args([&format!("--reuid={uid}"), &format!("--regid={uid}"), "--clear-groups"]);

@@ -6,7 +6,7 @@ use support::run::Run;
 use support::skip::{need, program};
 
 use crate::plugged::inode;
-use crate::seen::Seen;
+use crate::seen::PrintedMap;
 
 #[test]
 fn an_ordinary_user_sees_its_own_network_and_is_told_what_it_does_not_see() {
@@ -19,7 +19,7 @@ fn an_ordinary_user_sees_its_own_network_and_is_told_what_it_does_not_see() {
     let names = [(inode(&lab, 1), "host"), (inode(&lab, web.pid), "web")];
     for depth in ["quick", "whole"] {
         let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
-        let map = Seen::by(&lab, &user, depth, &names);
+        let map = PrintedMap::by(&lab, &user, depth, &names);
         // Files of /run/netns may be opened by all, and entered by none but root: what is in it stays hidden, but the host's
         // kernel says that a cable leads there.
         assert_eq!(map.ends(), ["host far → unseen", "host near → unseen"], "{depth}");

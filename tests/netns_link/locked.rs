@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::{mounts_at, netns_link};
 use support::container::Options;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{need, program};
 
 /// An ordinary user holds it.
-fn held(lab: &Lab) -> Running {
+fn held(lab: &Lab) -> RunningProgram {
     let mut holder = lab.command("setpriv");
     holder.args(["--reuid=1000", "--regid=1000", "--clear-groups"]);
     let holder = holder.args(["flock", "/run/netns", "sh", "-c", "echo locked; exec sleep 1000"]).start();
@@ -41,7 +41,7 @@ fn a_user_that_holds_the_lock_of_ip_keeps_nobody() {
 }
 
 /// iproute2 before 6.2 and after waits for ever; none is known that does not.
-fn version_waits(theirs: &Running) -> bool {
+fn version_waits(theirs: &RunningProgram) -> bool {
     !theirs.has_ended_within(Duration::from_millis(100))
 }
 

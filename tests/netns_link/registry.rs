@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::{everything, mounts_at, netns_link};
 use support::container::Options;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{need, program};
 use support::tools;
 
@@ -79,7 +79,7 @@ fn a_link_appears_and_goes_in_other_mount_namespaces_too() {
         unshare.args(["--mount", "--propagation", "slave", "sh", "-c", "while read -r line; do $line; done"]);
         unshare.start_with(Stdio::piped())
     };
-    let says = |other: &mut Running, command: &str, expected: &str| {
+    let says = |other: &mut RunningProgram, command: &str, expected: &str| {
         other.say(&format!("{command}\n"));
         other.wait_for(expected);
     };

@@ -11,7 +11,7 @@ use support::container::Options;
 use support::fake_docker::{self, id_of};
 use support::fake_engine::{Answer, FakeEngine, Script};
 use support::lab::Lab;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{Missing, need, program};
 use support::tools;
 
@@ -21,7 +21,7 @@ const USER: u32 = 65534;
 struct Scene {
     lab: Lab,
     /// The user's process, in user and network namespaces of its own.
-    users: Running,
+    users: RunningProgram,
     pid: i32,
 }
 

@@ -10,7 +10,7 @@ use support::container::{Container, Options};
 use support::fake_docker;
 use support::fake_engine::{Answer, FakeEngine, Script};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 use support::spare_docker::SpareDocker;
 use support::tools;
@@ -18,7 +18,7 @@ use support::until::until;
 use support::world::World;
 
 /// A watch whose stderr is in its stdout, so that one can wait for both.
-fn watch(lab: &Lab) -> Running {
+fn watch(lab: &Lab) -> RunningProgram {
     lab.shell(&format!("exec {} --watch 2>&1", tools::tool("netns-link"))).start()
 }
 
@@ -185,7 +185,7 @@ fn each_change_is_a_line_of_json_on_demand() {
 }
 
 /// In the world, over a `/run/netns` that no other test sees.
-struct Private(Running);
+struct Private(RunningProgram);
 
 impl Private {
     /// `shell` is the world's, and gets the script.

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::{Missing, need, program};
 use support::world::World;
@@ -14,7 +14,7 @@ struct Attached {
     world: World,
     netns: String,
     group: String,
-    holds: Running,
+    holds: RunningProgram,
 }
 
 impl Attached {

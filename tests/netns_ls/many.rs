@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::lab::Lab;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{need, program};
 use support::tier;
 use support::tools::PATIENT;
@@ -84,7 +84,7 @@ fn fifty_looks_at_once_at_a_thousand_namespaces_say_what_one_says_alone() {
             ran.stdout
         })
         .collect();
-    let running: Vec<(usize, Running)> =
+    let running: Vec<(usize, RunningProgram)> =
         (0..at_once).map(|at| (at % VIEWS.len(), look(VIEWS[at % VIEWS.len()].0))).collect();
     for (view, one) in running {
         let ran = one.finish_within(limit);

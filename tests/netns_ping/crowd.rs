@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::arp::container_options;
 use crate::{cable, events, of_kind};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 use support::tools;
 
@@ -14,7 +14,7 @@ fn fifty_at_once_each_hear_their_own_answers_only() {
     let cable = need!(cable());
     let pid = cable.web.pid.to_string();
     let start = |words: &[&str]| cable.lab.tool("netns-ping").args(["--json", &pid]).args(words).start();
-    let running: Vec<Running> = (0..50)
+    let running: Vec<RunningProgram> = (0..50)
         .map(|nth| match nth % 5 {
             0 => start(&["198.18.0.2", "-f", "-c500"]),
             1 => start(&["fd00::2", "-c3", "-i0.01"]),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{Missing, need};
 
 use crate::{Cable, cable, dns_server};
@@ -14,7 +14,7 @@ use crate::{Cable, cable, dns_server};
 /// musl's loader and the program, in web's /etc, and a process that has them loaded.
 struct Musl {
     pid: String,
-    _process: Running,
+    _process: RunningProgram,
 }
 
 fn musl(cable: &Cable) -> Result<Musl, Missing> {

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::until::until;
 
 use crate::Cable;
@@ -21,7 +21,7 @@ const FORGED: [u8; 4] = [203, 0, 113, 66];
 
 /// Starts one on 127.0.0.1, one on 127.0.0.2 and so on, each with its role; web's resolv.conf names them, and has `lines`.
 #[track_caller]
-pub(super) fn start(cable: &Cable, roles: &[&str], lines: &str) -> Running {
+pub(super) fn start(cable: &Cable, roles: &[&str], lines: &str) -> RunningProgram {
     let servers: String = (1..=roles.len()).map(|nth| format!("nameserver 127.0.0.{nth}\n")).collect();
     fs::write(cable.web.path("/etc/resolv.conf"), format!("{servers}{lines}\n")).unwrap();
     fs::write(cable.web.path("/etc/hosts"), "127.0.0.1 localhost\n198.18.0.2 four\nfd00::2 six\n").unwrap();

@@ -5,13 +5,13 @@ use std::fs;
 
 use support::fake_docker;
 use support::name_server;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::need;
 
 use crate::{Cable, cable};
 
 /// A name server that fails for names in `.fails`, is silent about those in `.mute`, and knows `api`.
-fn server(cable: &Cable, search: &str) -> Running {
+fn server(cable: &Cable, search: &str) -> RunningProgram {
     let conf = format!("nameserver 127.0.0.1\nsearch {search}\noptions ndots:5 timeout:1 attempts:1\n");
     fs::write(cable.web.path("/etc/resolv.conf"), conf).unwrap();
     fs::write(cable.web.path("/etc/hosts"), "127.0.0.1 localhost\n").unwrap();
@@ -20,7 +20,7 @@ fn server(cable: &Cable, search: &str) -> Running {
 }
 
 /// What was asked for until `last` was, each name once, in order.
-fn asked(server: &Running, last: &str) -> Vec<String> {
+fn asked(server: &RunningProgram, last: &str) -> Vec<String> {
     server.wait_for(&format!("asked {last}\n"));
     let mut names: Vec<String> = Vec::new();
     for line in server.so_far().stdout.lines() {
@@ -41,7 +41,7 @@ fn getent(cable: &Cable) -> Ran {
 }
 
 /// A process of web's that looks as if musl had loaded it, by its number in the lab.
-fn musl(cable: &Cable) -> (Running, String) {
+fn musl(cable: &Cable) -> (RunningProgram, String) {
     let script = "cp \"$(command -v sleep)\" /etc/ld-musl-x86_64.so.1; echo pid $$ is it; exec /etc/ld-musl-x86_64.so.1 999";
     let mut nsenter = cable.lab.command("nsenter");
     let target = cable.web.pid.to_string();

@@ -5,11 +5,11 @@ use std::fs;
 use crate::{Cable, cable, of_kind};
 use support::fake_docker;
 use support::name_server;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{need, program};
 
 /// A name server on 127.0.0.1 in the network of `web`, which knows `api` as db's address.
-fn server(cable: &Cable, resolv_conf: &str) -> Running {
+fn server(cable: &Cable, resolv_conf: &str) -> RunningProgram {
     fs::write(cable.web.path("/etc/resolv.conf"), resolv_conf).unwrap();
     fs::write(cable.web.path("/etc/hosts"), "127.0.0.1 localhost\n198.18.0.2 database\n").unwrap();
     let pid = cable.web.pid.to_string();

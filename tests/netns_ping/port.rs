@@ -9,11 +9,11 @@ use crate::matrix::Scene;
 use crate::{Cable, cable, events, of_kind};
 use support::container::Container;
 use support::lab::Lab;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{need, program};
 
 /// A TCP server on that address and port, which says the port of each peer and how much it sent, and closes at once.
-fn tcp_server(lab: &Lab, container: &Container, address: &str, port: u16) -> Running {
+fn tcp_server(lab: &Lab, container: &Container, address: &str, port: u16) -> RunningProgram {
     let script = format!(
         r#"use Socket qw(:all); my $f = "{address}" =~ /:/ ? PF_INET6 : PF_INET; socket(S, $f, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
         my $at = $f == PF_INET6 ? pack_sockaddr_in6({port}, inet_pton($f, "{address}")) : pack_sockaddr_in({port}, inet_aton("{address}"));
@@ -24,7 +24,7 @@ fn tcp_server(lab: &Lab, container: &Container, address: &str, port: u16) -> Run
 }
 
 /// A UDP server which does `answer` with `$data`, and says what came.
-fn udp_server(lab: &Lab, container: &Container, port: u16, answer: &str) -> Running {
+fn udp_server(lab: &Lab, container: &Container, port: u16, answer: &str) -> RunningProgram {
     let script = format!(
         r#"use Socket qw(:all); socket(S, PF_INET, SOCK_DGRAM, 0); bind(S, pack_sockaddr_in({port}, INADDR_ANY)) or die $!; $| = 1; print "ready\n";
         while (my $peer = recv(S, my $data, 999, 0)) {{ print "got ", length $data, "\n"; {answer} }}"#
@@ -32,7 +32,7 @@ fn udp_server(lab: &Lab, container: &Container, port: u16, answer: &str) -> Runn
     perl(lab, container, &script)
 }
 
-fn perl(lab: &Lab, container: &Container, script: &str) -> Running {
+fn perl(lab: &Lab, container: &Container, script: &str) -> RunningProgram {
     let mut nsenter = lab.command("nsenter");
     let running =
         nsenter.args(["--target", &container.pid.to_string(), "--net", "--", "perl", "-e", script]).start();
@@ -304,7 +304,7 @@ fn a_host_that_ends_meanwhile_is_no_longer_connected_to() {
 #[test]
 fn a_matrix_of_a_port_tells_which_container_does_not_listen() {
     let scene = need!(Scene::on_network(&["db", "mail", "web"], "lab"));
-    let _servers: Vec<Running> =
+    let _servers: Vec<RunningProgram> =
         scene.containers[..2].iter().map(|container| tcp_server(&scene.lab, container, "::", 80)).collect();
     let ran = scene.matrix(&["--tcp", "80"]).fails_with(1);
     let ran =

@@ -12,19 +12,19 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 use crate::Cable;
 use support::container::Container;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 
 const ROLE: &str = "NETNS_TOOLBOX_RESPONDER";
 
 /// Starts it in the network of `db`, on its eth0.
 #[track_caller]
-pub(super) fn start(cable: &Cable, role: &str) -> Running {
+pub(super) fn start(cable: &Cable, role: &str) -> RunningProgram {
     start_in(&cable.lab, &cable.db, role)
 }
 
 /// Starts it in the network of another container.
 #[track_caller]
-pub(super) fn start_in(lab: &Lab, container: &Container, role: &str) -> Running {
+pub(super) fn start_in(lab: &Lab, container: &Container, role: &str) -> RunningProgram {
     let quiet = match role {
         "late-arp" | "ceaseless-arp" => "echo 8 >/proc/sys/net/ipv4/conf/all/arp_ignore",
         _ => "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all",

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::events;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::{Missing, need};
 use support::tools::PATIENT;
@@ -16,7 +16,7 @@ fn docker() -> Result<World, Missing> {
 }
 
 /// Pings from one to the other until it is stopped.
-fn pinging(world: &World, from: &DockerContainer<'_>, to: &DockerContainer<'_>) -> Running {
+fn pinging(world: &World, from: &DockerContainer<'_>, to: &DockerContainer<'_>) -> RunningProgram {
     let dest = format!("docker:{}", to.name);
     let mut ping = world.tool("netns-ping");
     let running = ping.arg(PATIENT).args([&from.name, &dest, "--json", "-i0.1", "-W0.5", "-c1000"]).start();
@@ -26,8 +26,8 @@ fn pinging(world: &World, from: &DockerContainer<'_>, to: &DockerContainer<'_>) 
 
 /// Stops it once more packets were sent, or refused, than before.
 #[track_caller]
-fn stopped(running: Running) -> Value {
-    let events = |running: &Running| running.so_far().stdout.lines().count();
+fn stopped(running: RunningProgram) -> Value {
+    let events = |running: &RunningProgram| running.so_far().stdout.lines().count();
     let before = events(&running);
     support::until::until("more happens", || events(&running) > before + 4);
     running.signal_behind_nsenter(Signal::SIGINT);

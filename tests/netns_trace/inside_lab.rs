@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, program};
 use support::tools;
 
@@ -38,7 +38,7 @@ pub fn observers() -> Result<(), Missing> {
 
 /// The namespaces go with it.
 pub struct InsideLab {
-    shell: Running,
+    shell: RunningProgram,
     scripts: usize,
 }
 

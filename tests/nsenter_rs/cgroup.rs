@@ -4,7 +4,7 @@
 
 use std::process::{Command, Stdio};
 
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::{Missing, need, program};
 use support::tools;
@@ -15,7 +15,7 @@ use support::world::World;
 /// the test. It needs the machine's root: a lab's is not let near the machine's groups.
 struct Groups {
     name: String,
-    holder: Running,
+    holder: RunningProgram,
 }
 
 /// Ends with all the groups, also when the test was killed: then its stdin is closed.
@@ -70,7 +70,7 @@ impl Groups {
     }
 
     /// A process with a PID and a host name of its own in a new group, and its PID.
-    fn target(&self, group: &str) -> (Running, String) {
+    fn target(&self, group: &str) -> (RunningProgram, String) {
         let script = format!(
             r#"mkdir -p "$our/{group}"; echo 0 >"$our/{group}/cgroup.procs"
             exec unshare --uts --pid --fork --kill-child sh -c 'read -r pid _ </proc/self/stat; echo $pid; read -r _'"#

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use support::container::Options;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 use support::tools;
 
@@ -22,7 +22,7 @@ fn lab_with_users() -> Result<Lab, Missing> {
 const PROCESS: &str = "read -r pid _ </proc/self/stat; echo $pid; read -r _";
 
 /// A process that `words` make what it is, and its PID.
-fn process(lab: &Lab, words: &str) -> (Running, String) {
+fn process(lab: &Lab, words: &str) -> (RunningProgram, String) {
     let running = lab
         .command("env")
         .args(words.split_whitespace())

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::each::{Fleet, objects, sorted};
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need};
 use support::until::until;
 
@@ -18,7 +18,7 @@ fn children_of(pid: i32) -> Vec<i32> {
 }
 
 /// A run whose programs say `ready` and then wait for ever.
-fn waiting(fleet: &Fleet, way: &[&str], script: &str) -> Running {
+fn waiting(fleet: &Fleet, way: &[&str], script: &str) -> RunningProgram {
     let script = format!("{script} echo ready; while :; do sleep 0.01; done");
     let running = fleet.nsenter(&[&["--each", "*"][..], way, &["sh", "-c", &script]].concat()).start();
     for container in &fleet.containers {

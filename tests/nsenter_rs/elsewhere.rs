@@ -8,13 +8,13 @@ use crate::like_newer_util_linux;
 use crate::users::{as_user, lab_with_users};
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 
 const NET: [&str; 2] = ["readlink", "/proc/self/ns/net"];
 
 /// A container whose network a process of the lab has a socket in, as descriptor 5, though it has come back from there.
-fn with_a_socket(lab: &Lab) -> Result<(Container, Running, String), Missing> {
+fn with_a_socket(lab: &Lab) -> Result<(Container, RunningProgram, String), Missing> {
     // Only bash opens sockets of its own.
     program("bash", "bash")?;
     let web = lab.container("web", Options::only(&["net", "uts"]));
@@ -220,7 +220,7 @@ fn a_handle_opens_nothing_for_who_could_not_enter() {
 
 /// A process in a user namespace inside of the one that owns its network, which no process is in: so bwrap leaves
 /// them. Says the link of the outer one first, and then its PID.
-fn nested(lab: &Lab) -> (Running, String, String) {
+fn nested(lab: &Lab) -> (RunningProgram, String, String) {
     let inner = "read -r pid _ </proc/self/stat; echo $pid; echo ready; read -r _";
     let script = format!(
         "hostname nested; readlink /proc/self/ns/user; exec unshare --user --map-root-user sh -c '{inner}'"

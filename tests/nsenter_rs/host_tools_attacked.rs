@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::PATH;
 use support::container::{Container, Options, Root, UNTRACING};
 use support::lab::Lab;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{need, program};
 use support::tools::{static_tool, tool};
 
@@ -29,7 +29,7 @@ exit 0
 
 /// The container's first process is no target here, for it is as powerful as the lab's root; this one is as
 /// powerful as `prefix` lets it be.
-pub(crate) fn process(web: &Container, prefix: &[&str]) -> (Running, String) {
+pub(crate) fn process(web: &Container, prefix: &[&str]) -> (RunningProgram, String) {
     let words = [prefix, &["sh", "-c", "echo ready; read -r _"]].concat();
     let running = web.command(words[0]).args(&words[1..]).start_with(Stdio::piped());
     running.wait_for("ready");
@@ -45,7 +45,7 @@ pub(crate) fn process(web: &Container, prefix: &[&str]) -> (Running, String) {
 }
 
 /// A program of the host that waits in the container, started with `options`.
-fn waiting(lab: &Lab, target: &str, options: &[&str]) -> Running {
+fn waiting(lab: &Lab, target: &str, options: &[&str]) -> RunningProgram {
     let mut enter: Command = lab.tool("nsenter-rs");
     enter.env("PATH", PATH).args(["-t", target]).args(options);
     enter.args(["sh", "-c", "echo ready; read -r _"]).start_with(Stdio::piped())

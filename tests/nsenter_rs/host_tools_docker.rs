@@ -1,6 +1,6 @@
 //! `--host-tools` on a real Docker: an image that is one static binary.
 
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::{Missing, need};
 use support::tools::static_tool;
@@ -90,7 +90,7 @@ fn the_hosts_tcpdump_sees_what_reaches_the_container() {
         "eth0",
         "icmp",
     ]);
-    let dump: Running = dump.start();
+    let dump: RunningProgram = dump.start();
     let address = distroless.inspect("{{.NetworkSettings.IPAddress}}");
     // It is told when it listens on its stderr only, so the pings come until one was seen.
     let mut ping = world.command("sh");

@@ -7,7 +7,7 @@ use nix::libc;
 use crate::PATH;
 use support::container::{Options, Root};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 use support::tools::{static_tool, tool};
 
@@ -16,7 +16,7 @@ const WRITABLE: u32 = 0x1020;
 const READ_ONLY: u32 = 0x1021;
 
 /// A process whose root is a tmpfs with the file `tool` and these directories in it, and no `/proc`.
-fn in_a_root_of(lab: &Lab, directories: &str, flags: u32) -> Running {
+fn in_a_root_of(lab: &Lab, directories: &str, flags: u32) -> RunningProgram {
     let perl = format!(
         "$| = 1; chdir '/tmp'; syscall({}, my $a = '.', my $b = '.') == 0 or die qq(pivot_root: $!); \
          syscall({}, my $c = '.', 2); chdir '/'; \

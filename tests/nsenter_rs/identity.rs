@@ -6,13 +6,13 @@ use std::process::Stdio;
 
 use crate::like_util_linux;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 
 const CAPABILITIES: [&str; 4] = ["grep", "-E", "^(Uid|Cap...):", "/proc/self/status"];
 
 /// A process in a user namespace where the lab's root is user 1000, and its PID.
-fn user_1000(lab: &Lab) -> (Running, String) {
+fn user_1000(lab: &Lab) -> (RunningProgram, String) {
     let script = "read -r pid _ </proc/self/stat; echo $pid; read -r _";
     let mut unshare = lab.command("unshare");
     unshare.args(["--user", "--map-user=1000", "--map-group=1000", "sh", "-c", script]);

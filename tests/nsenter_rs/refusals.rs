@@ -5,7 +5,7 @@
 use std::process::Stdio;
 
 use support::lab::Lab;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{Missing, need, program};
 use support::tools;
 
@@ -19,7 +19,7 @@ struct Trial {
     target: String,
     /// What the program has to say of itself.
     expected: String,
-    _process: Running,
+    _process: RunningProgram,
 }
 
 impl Trial {

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::{util_linux, version_of_util_linux};
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{need, program};
 use support::tools;
 use support::until::until;
@@ -18,11 +18,11 @@ use support::until::until;
 const FOREVER: &str = "echo ready; while :; do sleep 0.01; done";
 
 /// `sh -c SCRIPT` in the container's PID namespace, once it is ready.
-fn inside(lab: &Lab, web: &Container, script: &str) -> Running {
+fn inside(lab: &Lab, web: &Container, script: &str) -> RunningProgram {
     through(lab.tool("nsenter-rs"), web, script)
 }
 
-fn through(mut enter: Command, web: &Container, script: &str) -> Running {
+fn through(mut enter: Command, web: &Container, script: &str) -> RunningProgram {
     let running =
         enter.args(["-t", &web.pid.to_string(), "-p", "sh", "-c", &format!("{script} {FOREVER}")]).start();
     running.wait_for("ready");

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::{like_newer_util_linux, like_util_linux};
 use support::container::Options;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 use support::tools;
 
@@ -30,7 +30,7 @@ pub(crate) fn as_user(lab: &Lab, words: &[&str]) -> Command {
 }
 
 /// A process that an ordinary user made in namespaces of his own, and its PID.
-pub(crate) fn users_container(lab: &Lab) -> (Running, String) {
+pub(crate) fn users_container(lab: &Lab) -> (RunningProgram, String) {
     let words = ["unshare", "--user", "--map-root-user", "--net", "--uts", "--fork", "sh", "-c"];
     let script = "hostname users; read -r pid _ </proc/self/stat; echo $pid; read -r _";
     let container = as_user(lab, &[&words[..], &[script]].concat()).start_with(Stdio::piped());

@@ -19,7 +19,7 @@ use support::container::{Container, Options};
 use support::fake_docker;
 use support::fake_engine::FakeEngine;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::Missing;
 use support::world::World;
@@ -31,7 +31,7 @@ pub struct Drawn {
     pub lab: Lab,
     _docker: FakeEngine,
     _containers: Vec<Container>,
-    _listener: Running,
+    _listener: RunningProgram,
 }
 
 impl Drawn {

@@ -1,7 +1,7 @@
 //! Ports that a real Docker publishes. Observers: `docker port`, `docker top`, `ss` in the container's network, and
 //! `iptables -t nat -S`.
 
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::{Missing, need};
 use support::tools;
@@ -19,7 +19,7 @@ fn in_network(world: &World, container: &DockerContainer<'_>, program: &[&str]) 
 
 /// A server in the container, at that address.
 #[track_caller]
-fn serve(world: &World, container: &DockerContainer<'_>, at: &str) -> Running {
+fn serve(world: &World, container: &DockerContainer<'_>, at: &str) -> RunningProgram {
     let mut exec = world.command("docker");
     let running = exec.args(["exec", &container.id, "httpd", "-f", "-p", at]).start();
     let port = at.rsplit(':').next().unwrap().to_owned();
@@ -177,7 +177,7 @@ const LISTEN: &str = r#"use IO::Socket::INET; my $s = IO::Socket::INET->new(Loca
 
 /// A program of that name with docker-proxy's words, run by `by`.
 #[track_caller]
-fn called_docker_proxy(world: &World, by: &[&str], port: &str, container: &str) -> Running {
+fn called_docker_proxy(world: &World, by: &[&str], port: &str, container: &str) -> RunningProgram {
     let words =
         format!("-proto tcp -host-ip 0.0.0.0 -host-port {port} -container-ip {container} -container-port 80");
     let script = r#"dir=$(mktemp -d /run/proxy.XXXXXX); ln -s "$(command -v perl)" $dir/docker-proxy; listen=$1; words=$2; shift 2

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, program};
 
 /// Listens at each of its arguments, `ADDRESS:PORT`, of UDP with a `u` in front; accepts nobody. `NAME` is what it calls itself,
@@ -26,7 +26,7 @@ $| = 1; print "ready $$\n"; sleep 9 while 1;"#;
 /// A server that runs until it is dropped.
 pub struct Server {
     pub pid: i32,
-    running: Running,
+    running: RunningProgram,
 }
 
 impl Server {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::lab::Entry;
-use super::run::{Ran, Run, Running};
+use super::run::{Ran, Run, RunningProgram};
 
 /// The kinds of namespaces by their names in `/proc/PID/ns`, with unshare's and nsenter's name for each.
 pub const KINDS: &[(&str, &str)] = &[
@@ -83,7 +83,7 @@ pub struct Container {
     /// How it was made.
     pub options: Options,
     lab: Entry,
-    init: Option<Running>,
+    init: Option<RunningProgram>,
 }
 
 impl Container {

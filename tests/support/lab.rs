@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::container::{Container, Options};
-use super::run::{Run, Running};
+use super::run::{Run, RunningProgram};
 use super::scratch::unique;
 use super::skip::{self, Missing};
 use super::tools;
@@ -41,7 +41,7 @@ while kill -0 $end 2>/dev/null; do wait $end || :; done
 pub struct Lab {
     /// A word that no other lab has; also the source of the tmpfs on its `/run`.
     pub name: String,
-    init: Running,
+    init: RunningProgram,
     entry: Entry,
 }
 
@@ -95,7 +95,7 @@ impl Lab {
         }
         let mut init =
             unshare.args(["sh", "-ec", UNSHARED, HOST, "lab-init", &name]).start_with(Stdio::piped());
-        let impossible = |init: &Running| {
+        let impossible = |init: &RunningProgram| {
             Missing::Fixable(format!(
                 "no lab: {} (unprivileged user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0 \
                  or kernel.unprivileged_userns_clone=1, or run the tests as root)",

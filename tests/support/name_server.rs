@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use crate::lab::Lab;
-use crate::run::{Run, Running};
+use crate::run::{Run, RunningProgram};
 
 const ANSWER: &str = "NETNS_TOOLBOX_FAKE_ANSWER";
 const NO_SUCH_NAME: u8 = 3;
@@ -22,7 +22,7 @@ const NO_SUCH_NAME: u8 = 3;
 /// Starts one on 127.0.0.1 that knows `api`, and by TCP `long` and no other. It fails for names in `.fails`, and says nothing
 /// of those in `.mute`. It says `asked NAME` for each question.
 #[track_caller]
-pub fn start(lab: &Lab, entering: &[&str], answer: &str) -> Running {
+pub fn start(lab: &Lab, entering: &[&str], answer: &str) -> RunningProgram {
     let mut server = lab.command(entering[0]);
     server.args(&entering[1..]).arg(std::env::current_exe().unwrap());
     server.args(["fake_name_server", "--exact", "--ignored", "--nocapture"]);

@@ -26,9 +26,9 @@ pub trait Run {
     /// Runs to the end with `input` on stdin.
     fn run_with_input(&mut self, input: &str) -> Ran;
     /// Starts it with nothing on stdin.
-    fn start(&mut self) -> Running;
-    /// Starts it with this stdin; `Stdio::piped()` is what `Running::say` and `close_stdin` talk to.
-    fn start_with(&mut self, stdin: Stdio) -> Running;
+    fn start(&mut self) -> RunningProgram;
+    /// Starts it with this stdin; `Stdio::piped()` is what `RunningProgram::say` and `close_stdin` talk to.
+    fn start_with(&mut self, stdin: Stdio) -> RunningProgram;
 }
 
 impl Run for Command {
@@ -51,18 +51,18 @@ impl Run for Command {
     }
 
     #[track_caller]
-    fn start(&mut self) -> Running {
+    fn start(&mut self) -> RunningProgram {
         self.start_with(Stdio::null())
     }
 
     #[track_caller]
-    fn start_with(&mut self, stdin: Stdio) -> Running {
-        Running::spawn(self, stdin).unwrap_or_else(|err| panic!("{self:?}: {err}"))
+    fn start_with(&mut self, stdin: Stdio) -> RunningProgram {
+        RunningProgram::spawn(self, stdin).unwrap_or_else(|err| panic!("{self:?}: {err}"))
     }
 }
 
 /// A program that runs. Dropped, it is killed with its process group, which is its own.
-pub struct Running {
+pub struct RunningProgram {
     command: String,
     child: Child,
     stdin: Option<ChildStdin>,
@@ -79,9 +79,9 @@ struct Heard {
     exited: bool,
 }
 
-impl Running {
+impl RunningProgram {
     /// Starts `command`; an error where it does not start, which `Run::start` panics about.
-    pub fn spawn(command: &mut Command, stdin: Stdio) -> std::io::Result<Running> {
+    pub fn spawn(command: &mut Command, stdin: Stdio) -> std::io::Result<RunningProgram> {
         hear_signals();
         let piped = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.process_group(0).spawn()?;
@@ -90,7 +90,7 @@ impl Running {
         listen(child.stderr.take().unwrap(), &heard, |heard| &mut heard.stderr);
         watch(Pid::from_raw(child.id().cast_signed()), &heard);
         let stdin = child.stdin.take();
-        Ok(Running { command: words(command), child, stdin, heard, began: Instant::now() })
+        Ok(RunningProgram { command: words(command), child, stdin, heard, began: Instant::now() })
     }
 
     /// Its PID; of a command in a lab that of the nsenter which holds it.
@@ -252,7 +252,7 @@ impl Heard {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.kill();

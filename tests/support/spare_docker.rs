@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::run::{Ran, Run, Running};
+use crate::run::{Ran, Run, RunningProgram};
 use crate::scratch::unique;
 use crate::skip::Missing;
 use crate::world::{IMAGE, World};
@@ -14,7 +14,7 @@ pub struct SpareDocker {
     root: String,
     /// Which say where it keeps things.
     flags: String,
-    daemon: Option<Running>,
+    daemon: Option<RunningProgram>,
 }
 
 /// As our tools expect it below the directory that they take for `/`.

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::run::{Ran, Run, Running};
+use super::run::{Ran, Run, RunningProgram};
 use super::scratch::unique;
 use super::skip::Missing;
 use super::tools;
@@ -66,7 +66,7 @@ impl World {
 
     /// An ordinary user's process in a control group that the user has called `id`, in a directory that was given to the
     /// user (as systemd gives one to each), and its PID. It ends with its standard input.
-    pub fn in_users_group(&self, id: &str) -> (Running, String) {
+    pub fn in_users_group(&self, id: &str) -> (RunningProgram, String) {
         let script =
             "for root in /sys/fs/cgroup/pids /sys/fs/cgroup; do [ ! -e $root/cgroup.procs ] || break; done
             mine=$root/$0; mkdir $mine; chown -R 1000 $mine; echo $$ >$mine/cgroup.procs

@@ -29,10 +29,6 @@ const MOTIF: [(&str, &str); 10] = [
     ("Wanted", "what the state is to be"),
 ];
 
-/// Names that more than one type has. One that has become unique goes from the list, and none comes. An empty line stands
-/// between any two, so that two branches can each remove one.
-const STILL_TWICE: &str = include_str!("still_twice.txt");
-
 /// Whole names that say nothing without their file, beside all participles: `Held` may be a lock, a process or a breath.
 const VAGUE: [&str; 46] = [
     "Answers",
@@ -86,37 +82,17 @@ const VAGUE: [&str; 46] = [
 /// Nouns that only look like participles.
 const NOUNS: [&str; 5] = ["Finding", "Mapping", "Need", "Timing", "Warning"];
 
-/// Vague names that are still there. One that is not any more goes from the list, and none comes.
-const STILL_VAGUE: [&str; 12] = [
-    "Ending",
-    "Forked",
-    "Found",
-    "Given",
-    "Listed",
-    "Malformed",
-    "Polled",
-    "Running",
-    "Seen",
-    "Unresolved",
-    "Unseen",
-    "Watched",
-];
-
 /// How many lines a file may have.
 const LONGEST: usize = 450;
 
 /// How many lines a function may have: a screen, and some more of a `match` that is no clearer in pieces.
 const LONGEST_FUNCTION: usize = 75;
 
-/// Files that are longer. One that has become shorter goes from the list, and none comes.
-const STILL_TOO_LONG: [&str; 0] = [];
-
 #[test]
 fn no_two_types_have_one_name() {
     let names = sources().names();
     let motif: BTreeSet<&str> = MOTIF.iter().map(|(name, _)| *name).collect();
-    let known: BTreeSet<&str> = STILL_TWICE.split_whitespace().collect();
-    let wrong = wrong(&names, &motif, &known);
+    let wrong = wrong(&names, &motif);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -124,14 +100,9 @@ fn no_two_types_have_one_name() {
 fn no_type_has_a_name_that_needs_its_file() {
     let motif: Vec<&str> = MOTIF.iter().map(|(name, _)| *name).collect();
     let names = sources().names();
-    let found: BTreeSet<&str> =
-        names.keys().map(String::as_str).filter(|name| is_vague(name) && !motif.contains(name)).collect();
-    let known: BTreeSet<&str> = STILL_VAGUE.into_iter().collect();
-    let new: Vec<String> =
-        found.difference(&known).map(|name| format!("{name}: {}", names[*name].join(" "))).collect();
-    assert!(new.is_empty(), "say what of: {}", new.join("\n"));
-    let gone: Vec<_> = known.difference(&found).collect();
-    assert!(gone.is_empty(), "gone, remove it from STILL_VAGUE: {gone:?}");
+    let vague = names.iter().filter(|(name, _)| is_vague(name) && !motif.contains(&name.as_str()));
+    let vague: Vec<String> = vague.map(|(name, files)| format!("{name}: {}", files.join(" "))).collect();
+    assert!(vague.is_empty(), "say what of: {}", vague.join("\n"));
 }
 
 #[test]
@@ -142,12 +113,7 @@ fn the_motif_is_a_dozen() {
 #[test]
 fn no_file_is_too_long() {
     let long = sources().longer_than(LONGEST);
-    let found: BTreeSet<&str> = long.iter().map(|(file, _)| file.as_str()).collect();
-    let known: BTreeSet<&str> = STILL_TOO_LONG.into_iter().collect();
-    let new: Vec<_> = long.iter().filter(|(file, _)| !known.contains(file.as_str())).collect();
-    assert!(new.is_empty(), "longer than {LONGEST} lines: {new:?}");
-    let gone: Vec<_> = known.difference(&found).collect();
-    assert!(gone.is_empty(), "not too long any more, remove it from STILL_TOO_LONG: {gone:?}");
+    assert!(long.is_empty(), "longer than {LONGEST} lines: {long:?}");
 }
 
 #[test]
@@ -163,23 +129,10 @@ pub fn is_vague(name: &str) -> bool {
     is_one_word && (is_participle || VAGUE.contains(&name))
 }
 
-/// A line for each name that is wrong: new and not unique, or known and unique.
-fn wrong(names: &Names, motif: &BTreeSet<&str>, known: &BTreeSet<&str>) -> Vec<String> {
-    let is_twice = |name: &str| names.get(name).is_some_and(|files| files.len() > 1);
-    let new = names
-        .iter()
-        .filter(|(name, _)| {
-            is_twice(name) && !motif.contains(name.as_str()) && !known.contains(name.as_str())
-        })
-        .map(|(name, files)| format!("{name} is the name of several types: {}", files.join(" ")));
-    let gone = known
-        .iter()
-        .filter(|name| !is_twice(name))
-        .map(|name| format!("{name} is unique now, remove it from tests/words/still_twice.txt"));
-    let both = known
-        .intersection(motif)
-        .map(|name| format!("{name} is in the motif, remove it from tests/words/still_twice.txt"));
-    new.chain(gone).chain(both).collect()
+/// What is wrong: names of several types that are not the motif's.
+fn wrong(names: &Names, motif: &BTreeSet<&str>) -> Vec<String> {
+    let twice = names.iter().filter(|(name, files)| files.len() > 1 && !motif.contains(name.as_str()));
+    twice.map(|(name, files)| format!("{name} is the name of several types: {}", files.join(" "))).collect()
 }
 
 /// The sources of the workspace.

@@ -2,7 +2,7 @@
 
 use common::engine::{Container, ContainerState};
 use common::failure::Failure;
-use common::find::{Found, host_network};
+use common::find::{FoundTarget, host_network};
 use common::map;
 use common::namespace::{Namespace, NamespaceKind};
 use common::netns::{self, RecordedContainer, RecordedProcess};
@@ -27,7 +27,7 @@ pub fn pin(target: &Target, search: &SearchOptions) -> Result<PinnedNetns, Failu
 }
 
 /// The network namespace of what was `found`.
-pub fn hold(target: &Target, found: Found, search: &SearchOptions) -> Result<PinnedNetns, Failure> {
+pub fn hold(target: &Target, found: FoundTarget, search: &SearchOptions) -> Result<PinnedNetns, Failure> {
     if let Some(container) =
         found.container.as_ref().filter(|container| container.state == ContainerState::Paused)
     {

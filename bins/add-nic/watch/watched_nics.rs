@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use common::cidr::Cidr;
 use common::failure::{self, Failure, Status, say};
-use common::find::{FindError, Found, Purpose, find};
+use common::find::{FindError, FoundTarget, Purpose, find};
 use common::netlink::Socket;
 use common::netns::Home;
 use common::target::IfName;
@@ -275,7 +275,7 @@ impl WatchSession<'_> {
         &self,
         entry: &WatchEntry,
         retry: &RetryState,
-        found: Result<Found, FindError>,
+        found: Result<FoundTarget, FindError>,
         current: &CurrentNics,
     ) -> Result<bool, Failure> {
         let found = found.map_err(not_found)?;

@@ -9,7 +9,7 @@ use common::cli::FindSession;
 use common::diagnose::host::{HostFacts, NetnsFacts};
 use common::failure::Failure;
 use common::firewall::NetnsFilters;
-use common::map::{MappedNetns, Unseen, Visit, WantedDetails, details, walk};
+use common::map::{MappedNetns, UnseenNamespaces, Visit, WantedDetails, details, walk};
 use common::netns::Home;
 
 use crate::named_map::NamedMap;
@@ -38,7 +38,7 @@ pub fn collect(map: &NamedMap, session: &FindSession) -> Result<HostEvidence, Fa
         Ok(Some((netns.inode, facts)))
     })?;
     // Processes that are hidden were told of with the map.
-    let unseen = Unseen { processes: 0, ..walk.unseen };
+    let unseen = UnseenNamespaces { processes: 0, ..walk.unseen };
     not_read.extend((!unseen.is_empty()).then(|| unseen.to_string()));
     let mut facts =
         HostFacts { map: map.map.clone(), netns: walk.seen.into_iter().collect(), ..HostFacts::default() };

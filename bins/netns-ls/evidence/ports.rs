@@ -7,7 +7,7 @@ use common::engine::{Container, ContainerState};
 use common::failure::Failure;
 use common::hint;
 use common::hint::Hint;
-use common::map::{LookDepth, MappedNetns, Unseen};
+use common::map::{LookDepth, MappedNetns, UnseenNamespaces};
 use common::namespace::NamespaceKind;
 use common::netlink::ListeningSocket;
 use common::ports::{self, AddressNeed, EndNetns, EndState, ForwardEnd, NetnsPorts, PortRow, PortsSnapshot};
@@ -21,7 +21,7 @@ const DOCKERS_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
 /// Reads them into `facts`; what could not be looked at, in a line each.
 pub fn read(facts: &mut HostFacts) -> Result<Vec<String>, Failure> {
     let snapshot = ports::read(AddressNeed::Forwarded, LookDepth::Whole)?;
-    let is_whole = Unseen { processes: 0, ..snapshot.unseen.clone() }.is_empty();
+    let is_whole = UnseenNamespaces { processes: 0, ..snapshot.unseen.clone() }.is_empty();
     facts.published = ports::rows(&snapshot).iter().filter_map(|row| published(row, is_whole)).collect();
 
     facts.full_queues =
@@ -33,7 +33,7 @@ pub fn read(facts: &mut HostFacts) -> Result<Vec<String>, Failure> {
         }
     }
     // Processes that are hidden were told of with the map.
-    let unseen = Unseen { processes: 0, ..snapshot.unseen };
+    let unseen = UnseenNamespaces { processes: 0, ..snapshot.unseen };
     Ok((!unseen.is_empty()).then(|| unseen.to_string()).into_iter().collect())
 }
 

@@ -22,7 +22,7 @@ use crate::network::netns::TargetNetns;
 use crate::report::verdict as verdict_event;
 use crate::request::{EchoConfig, EchoRequest};
 use crate::resolve::destination::Destination;
-use crate::resolve::{self, ContainerRoutes, Unresolved};
+use crate::resolve::{self, ContainerRoutes, UnresolvedDest};
 use crate::tool::TOOL;
 use report::Report;
 use session::EchoSession;
@@ -63,7 +63,7 @@ fn ping(EchoRequest { endpoints, config }: &EchoRequest) -> Result<Status, Failu
         }
     }
     if config.show.json {
-        let print = |(dest, failed): &(String, Unresolved)| {
+        let print = |(dest, failed): &(String, UnresolvedDest)| {
             verdict_event::print(&inside.name, dest, None, &failed.verdict)
         };
         failed.iter().try_for_each(print)?;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use common::diagnose::{DestSight, Evidence, HostSight, Passage, Seen, Watched};
+use common::diagnose::{DestSight, Evidence, HostSight, Passage, TappedPacket, WatchedProbe};
 use common::failure::Failure;
 use common::map::walk;
 use common::namespace::{self, Namespace, NamespaceKind};
@@ -63,13 +63,13 @@ pub(super) fn watch(inspection: &Inspection<'_>, evidence: &mut Evidence, to: &D
     let mut probe = PortProbe { from, to: address, transport, seen: Vec::new() };
     let until = Instant::now() + spec.timeout.min(LONGEST_WAIT);
     let answer = listen((inspection, until), &socket, &mut taps, &mut probe);
-    let mut watched = Watched {
+    let mut watched = WatchedProbe {
         has_taps: taps.iter().any(|(place, _)| *place == TapPlace::Here),
         rp_filtered: filtered_before
             .zip(own::rp_filtered(inspection.inside))
             .map(|(before, after)| after.saturating_sub(before)),
         seen: seen_here(inspection, &probe),
-        ..Watched::default()
+        ..WatchedProbe::default()
     };
     match &answer {
         Some(PortAnswer::Connected { .. } | PortAnswer::Datagram { .. }) => watched.is_answered = true,
@@ -203,8 +203,8 @@ impl PortProbe {
     }
 
     /// What a tap saw of it, in words of the judge.
-    fn passages(&self, place: TapPlace, links: &[Link]) -> Vec<Seen> {
-        let mut passages: Vec<Seen> = Vec::new();
+    fn passages(&self, place: TapPlace, links: &[Link]) -> Vec<TappedPacket> {
+        let mut passages: Vec<TappedPacket> = Vec::new();
         for segment in self.at(place) {
             let passage = match (self.is_request(segment), self.is_answer(segment), segment.is_outgoing) {
                 (true, _, true) => Passage::RequestOut,
@@ -217,7 +217,7 @@ impl PortProbe {
             let link = links.iter().find(|link| link.index == index);
             let link =
                 link.map_or_else(|| index.to_string(), |link| link.name.to_string_lossy().into_owned());
-            let seen = Seen { passage, index, link, reached_ip: true, input_route: None };
+            let seen = TappedPacket { passage, index, link, reached_ip: true, input_route: None };
             if !passages.contains(&seen) {
                 passages.push(seen);
             }
@@ -231,7 +231,7 @@ fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
     (a.ip(), a.port()) == (b.ip(), b.port())
 }
 
-fn seen_here(inspection: &Inspection<'_>, probe: &PortProbe) -> Vec<Seen> {
+fn seen_here(inspection: &Inspection<'_>, probe: &PortProbe) -> Vec<TappedPacket> {
     let Ok(mut socket) = inspection.inside.open(Socket::open) else { return Vec::new() };
     let links = socket.links().unwrap_or_default();
     let mut passages = probe.passages(TapPlace::Here, &links);

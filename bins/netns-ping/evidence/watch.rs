@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use common::diagnose::{HostSight, Passage, Seen, Watched};
+use common::diagnose::{HostSight, Passage, TappedPacket, WatchedProbe};
 use common::failure::Failure;
 use common::namespace::{self, NamespaceKind};
 use common::netlink::{IpsecTables, Link, Socket};
@@ -31,7 +31,7 @@ struct SizedProbe {
     socket: EchoSocket,
     ident: u16,
     token: Vec<u8>,
-    watched: Watched,
+    watched: WatchedProbe,
     /// What the container's taps saw, and whether it reached IP there.
     seen: Vec<(TappedEcho, bool)>,
     /// What the host's tap saw.
@@ -47,7 +47,10 @@ struct PlacedTap {
 
 impl Watch<'_> {
     /// One probe of each of these sizes, all at once: what became of each, and what the host saw of the first.
-    pub fn round(&mut self, payload_bytes: &[usize]) -> Result<(Vec<Watched>, Option<HostSight>), Failure> {
+    pub fn round(
+        &mut self,
+        payload_bytes: &[usize],
+    ) -> Result<(Vec<WatchedProbe>, Option<HostSight>), Failure> {
         let family = IpFamily::of(self.to.address);
         let mut taps = self.taps(family);
         let has_taps = taps.iter().any(|tap| !tap.is_hosts && !tap.is_ip);
@@ -112,7 +115,7 @@ impl Watch<'_> {
             socket,
             ident,
             token,
-            watched: Watched::default(),
+            watched: WatchedProbe::default(),
             seen: Vec::new(),
             host_seen: Vec::new(),
         })
@@ -171,7 +174,7 @@ impl Watch<'_> {
         let probe = probes.first()?;
         let mut socket = Socket::open().ok()?;
         let links = socket.links().ok()?;
-        let seen: Vec<Seen> =
+        let seen: Vec<TappedPacket> =
             probe.host_seen.iter().map(|(tapped, _)| passage(tapped, true, &links)).collect();
         if seen.is_empty() {
             return None;
@@ -183,7 +186,7 @@ impl Watch<'_> {
 }
 
 /// What a tapped packet is to the judge.
-fn passage(tapped: &TappedEcho, reached_ip: bool, links: &[Link]) -> Seen {
+fn passage(tapped: &TappedEcho, reached_ip: bool, links: &[Link]) -> TappedPacket {
     let passage = match (&tapped.kind, tapped.is_outgoing) {
         (TappedKind::Request(..), true) => Passage::RequestOut,
         (TappedKind::Request(..), false) => Passage::RequestIn,
@@ -193,7 +196,7 @@ fn passage(tapped: &TappedEcho, reached_ip: bool, links: &[Link]) -> Seen {
     };
     let link = links.iter().find(|link| link.index == tapped.index);
     let link = link.map_or_else(|| tapped.index.to_string(), |link| link.name.to_string_lossy().into_owned());
-    Seen { passage, index: tapped.index, link, reached_ip, input_route: None }
+    TappedPacket { passage, index: tapped.index, link, reached_ip, input_route: None }
 }
 
 /// Whether a packet is about this probe: by the random bytes that it begins with, or where there are too few of them by its

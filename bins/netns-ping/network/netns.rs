@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use common::cli::FindSession;
 use common::failure::{Failure, with_sudo};
-use common::find::Found;
+use common::find::FoundTarget;
 use common::namespace::{self, Namespace, NamespaceKind};
 use common::netns::Home;
 use common::packet::neighbour::PacketError;
@@ -44,7 +44,7 @@ impl TargetNetns {
     ///
     /// # Errors
     /// When it has ended since, or ptrace(2)'s rules forbid us to look.
-    pub fn of(found: Found, target: &Target) -> Result<Self, Failure> {
+    pub fn of(found: FoundTarget, target: &Target) -> Result<Self, Failure> {
         let name = found.container.as_ref().map_or_else(|| target.to_string(), |c| c.name.clone());
         let link = match target {
             Target::NamedNetns(link) => Some(link.clone()),

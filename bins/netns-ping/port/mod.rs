@@ -17,7 +17,7 @@ use crate::network::netns::TargetNetns;
 use crate::report::verdict as verdict_event;
 use crate::request::PortRequest;
 use crate::resolve::destination::Destination;
-use crate::resolve::{self, Unresolved};
+use crate::resolve::{self, UnresolvedDest};
 use crate::tool::TOOL;
 use report::PortReport;
 use session::PortSession;
@@ -40,7 +40,7 @@ fn probe_ports(PortRequest { endpoints, config }: &PortRequest) -> Result<Status
     let (mut failed, mut sessions) = (Vec::new(), Vec::new());
     for (to, dest) in resolved.into_iter().zip(&endpoints.dests) {
         let port = dest.port().ok_or_else(|| Failure::failed(dest, "has no port"));
-        let port = port.map_err(Unresolved::from);
+        let port = port.map_err(UnresolvedDest::from);
         match port.and_then(|port| Ok((single(to?)?, port))) {
             Ok((to, port)) => {
                 let link = net.origin.link.as_ref().map(|(link, _)| link.clone());
@@ -61,7 +61,7 @@ fn probe_ports(PortRequest { endpoints, config }: &PortRequest) -> Result<Status
     let mut status = failed.iter().map(|(_, failed)| failed.failure.status).max().unwrap_or(Status::Yes);
     failure::report_all(TOOL, failed.iter().map(|(_, failed)| failed.failure.clone()));
     if config.json {
-        let print = |(dest, failed): &(String, Unresolved)| {
+        let print = |(dest, failed): &(String, UnresolvedDest)| {
             verdict_event::print(&inside.name, dest, None, &failed.verdict)
         };
         failed.iter().try_for_each(print)?;

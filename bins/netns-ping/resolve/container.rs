@@ -12,7 +12,7 @@ use common::netlink::{Link, NetlinkError, Socket};
 use common::netns::Home;
 use common::target::Target;
 
-use super::Unresolved;
+use super::UnresolvedDest;
 use super::destination::ContainerDest;
 use crate::tool::TOOL;
 
@@ -52,7 +52,7 @@ impl OtherContainer {
     ///
     /// # Errors
     /// Its network cannot be read, or all that it has is on links that are down.
-    pub fn addresses(&self) -> Result<Vec<IpAddr>, Unresolved> {
+    pub fn addresses(&self) -> Result<Vec<IpAddr>, UnresolvedDest> {
         let read = || {
             let mut socket = Socket::open()?;
             Ok::<_, NetlinkError>((socket.links()?, socket.addresses()?))
@@ -72,7 +72,7 @@ impl OtherContainer {
             let link = link_of(first.index)
                 .map_or_else(String::new, |link| link.name.to_string_lossy().into_owned());
             let verdict = Verdict::dest_link_down(name, target, &link);
-            return Err(Unresolved::of(target, verdict, Status::Failed));
+            return Err(UnresolvedDest::of(target, verdict, Status::Failed));
         }
         Ok(up.into_iter().map(|own| own.address).collect())
     }

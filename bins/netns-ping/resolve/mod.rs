@@ -20,10 +20,10 @@ use container::OtherContainer;
 use destination::{AddressSource, Destination};
 use names::DestNames;
 pub use routes::{ContainerRoutes, Origin};
-pub use unresolved::Unresolved;
+pub use unresolved::UnresolvedDest;
 
 /// What was found of each DEST, in the order in which they were typed.
-pub type ResolvedDests = Vec<Result<Destination, Unresolved>>;
+pub type ResolvedDests = Vec<Result<Destination, UnresolvedDest>>;
 
 /// Finds what each DEST means. What is of the host (other containers, files) is looked at first, and only then the
 /// container's network entered.
@@ -61,7 +61,7 @@ impl DestResolver<'_> {
         &self,
         dest: &Dest,
         other: Option<Result<OtherContainer, Failure>>,
-    ) -> Result<Destination, Unresolved> {
+    ) -> Result<Destination, UnresolvedDest> {
         let DestResolver { names, net, inside, endpoints } = self;
         let word = dest.to_string();
         let name = dest.host().map_or_else(|| word.clone(), ToString::to_string);
@@ -82,7 +82,7 @@ impl DestResolver<'_> {
                 Ok(Destination { container: Some(Rc::new(other.dest)), ..to })
             }
             (Some(DestHost::Name(host)), _, Some(names)) => {
-                let unnamed = |failure| Unresolved::because(Cause::Name, failure);
+                let unnamed = |failure| UnresolvedDest::because(Cause::Name, failure);
                 let names = names.as_ref().map_err(|failure| unnamed(failure.clone()))?;
                 let (addresses, known) = names.addresses(host, net, inside, endpoints).map_err(unnamed)?;
                 let address =

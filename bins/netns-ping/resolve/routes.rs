@@ -12,7 +12,7 @@ use common::output::one_line;
 use common::target::{IfName, Name};
 use nix::errno::Errno;
 
-use super::Unresolved;
+use super::UnresolvedDest;
 use super::container::OtherContainer;
 use super::destination::{AddressSource, Destination, NUD_VALID};
 use crate::network::netns::TargetNetns;
@@ -116,7 +116,7 @@ impl ContainerRoutes {
         address: IpAddr,
         link: Option<&IfName>,
         known: AddressSource,
-    ) -> Result<Destination, Unresolved> {
+    ) -> Result<Destination, UnresolvedDest> {
         let link = match link {
             Some(link) => Some(index(link, &self.links, &self.name)?),
             None if is_link_local(address) => Some(self.only_link(address)?),
@@ -146,7 +146,7 @@ impl ContainerRoutes {
     }
 
     /// Nothing is sent without a route.
-    pub fn no_route(&self, word: &str, address: IpAddr, error: NetlinkError) -> Unresolved {
+    pub fn no_route(&self, word: &str, address: IpAddr, error: NetlinkError) -> UnresolvedDest {
         let about = if word == address.to_string() { word.to_owned() } else { format!("{word} ({address})") };
         let NetlinkError::Refused { errno, .. } = &error else { return Failure::from(error).into() };
         match errno {
@@ -157,7 +157,7 @@ impl ContainerRoutes {
             Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL | Errno::ENETUNREACH => {
                 let otherwise = self.routes_in_words(address.is_ipv4());
                 let known = self.without_route(Some(address), address.is_ipv4(), Some(*errno), otherwise);
-                Unresolved::of(about, judge_no_route(&known), Status::Failed)
+                UnresolvedDest::of(about, judge_no_route(&known), Status::Failed)
             }
             _ => Failure::from(error).into(),
         }
@@ -213,7 +213,7 @@ impl ContainerRoutes {
     }
 
     /// The default gateway: of several the one with the least metric; IPv4's unless only IPv6 has one, or `-6`.
-    pub fn gateway(&self, families: Families) -> Result<(IpAddr, Option<IfName>), Unresolved> {
+    pub fn gateway(&self, families: Families) -> Result<(IpAddr, Option<IfName>), UnresolvedDest> {
         let routes = self.socket.borrow_mut().routes().map_err(Failure::from)?;
         let is_wanted = |route: &&Route| families.has(route.destination.address());
         let through = self.origin.link.as_ref().map(|(_, index)| *index);
@@ -236,7 +236,7 @@ impl ContainerRoutes {
             None => format!("{} has no default route", self.name),
         };
         let known = self.without_route(None, families.v4, None, why);
-        Err(Unresolved::of("gateway", judge_no_route(&known), Status::Failed))
+        Err(UnresolvedDest::of("gateway", judge_no_route(&known), Status::Failed))
     }
 
     /// The address of another container that is nearest: on a network of ours rather than beyond a router.
@@ -245,7 +245,7 @@ impl ContainerRoutes {
         other: &OtherContainer,
         inside: &TargetNetns,
         families: Families,
-    ) -> Result<IpAddr, Unresolved> {
+    ) -> Result<IpAddr, UnresolvedDest> {
         let mut addresses = other.addresses()?;
         addresses.retain(|address| families.has(*address));
         let mut reached: Vec<(IpAddr, RouteLookup)> = addresses
@@ -265,7 +265,7 @@ impl ContainerRoutes {
         let why = format!("no route from inside to its {}: {}", has.join(", "), self.routes_in_words(ipv4));
         let failure = Failure::failed(about, why);
         let failure = failure.hint(common::hint!("nsenter-rs -t {} -n ip route", inside.target));
-        Err(Unresolved::because(Cause::NoRoute, failure))
+        Err(UnresolvedDest::because(Cause::NoRoute, failure))
     }
 
     /// Of a name's addresses the one that programs would take: see [`rank`].

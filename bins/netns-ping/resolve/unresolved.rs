@@ -7,35 +7,35 @@ use common::failure::{Failure, Status};
 
 /// Why a DEST cannot be probed.
 #[derive(Debug, Clone)]
-pub struct Unresolved {
+pub struct UnresolvedDest {
     /// What is printed.
     pub failure: Failure,
     /// The same for programs.
     pub verdict: Box<Verdict>,
 }
 
-impl Unresolved {
+impl UnresolvedDest {
     /// What the judge says `about` a DEST.
     pub fn of(about: impl Display, verdict: Verdict, status: Status) -> Self {
         let failure = Failure::said(status, format_args!("{about}: {}", verdict.sentence()));
-        Unresolved { failure: failure.hint(verdict.hint()), verdict: Box::new(verdict) }
+        UnresolvedDest { failure: failure.hint(verdict.hint()), verdict: Box::new(verdict) }
     }
 
     /// A failure whose cause is known.
     pub fn because(cause: Cause, failure: Failure) -> Self {
         let verdict = Verdict::of(cause, failure.text()).advising(failure.hint.clone());
-        Unresolved { failure, verdict: Box::new(verdict) }
+        UnresolvedDest { failure, verdict: Box::new(verdict) }
     }
 }
 
-impl From<Failure> for Unresolved {
+impl From<Failure> for UnresolvedDest {
     fn from(failure: Failure) -> Self {
-        Unresolved::because(Cause::NotDone, failure)
+        UnresolvedDest::because(Cause::NotDone, failure)
     }
 }
 
-impl From<Unresolved> for Failure {
-    fn from(unresolved: Unresolved) -> Self {
+impl From<UnresolvedDest> for Failure {
+    fn from(unresolved: UnresolvedDest) -> Self {
         unresolved.failure
     }
 }

@@ -15,9 +15,9 @@ use common::target::Target;
 
 pub use each::Each;
 pub use identity::{Id, IdentityOptions};
-pub use namespaces::{Given, Namespaces};
+pub use namespaces::{NamespaceArgument, Namespaces};
 pub use place::PlaceOptions;
-pub use running::Running;
+pub use running::RunOptions;
 pub use view::InsideView;
 
 /// Run a program in the namespaces of a container or process
@@ -55,7 +55,7 @@ pub struct Cli {
     pub identity: IdentityOptions,
 
     #[command(flatten)]
-    pub running: Running,
+    pub running: RunOptions,
 
     #[command(flatten)]
     pub each: Each,

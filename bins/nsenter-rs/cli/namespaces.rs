@@ -22,26 +22,26 @@ pub struct Namespaces {
     /// The root of that namespace becomes the root and the working directory.
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub mount: Option<Vec<Given>>,
+    pub mount: Option<Vec<NamespaceArgument>>,
 
     /// UTS namespace: host name
     ///
     /// hostname(1) and uname(1) print the container's.
     #[arg(short, long, hide_short_help = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub uts: Option<Vec<Given>>,
+    pub uts: Option<Vec<NamespaceArgument>>,
 
     /// IPC namespace: System V IPC, POSIX message queues
     ///
     /// ipcs(1) prints the container's.
     #[arg(short, long, hide_short_help = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub ipc: Option<Vec<Given>>,
+    pub ipc: Option<Vec<NamespaceArgument>>,
 
     /// Network namespace
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub net: Option<Vec<Given>>,
+    pub net: Option<Vec<NamespaceArgument>>,
 
     /// Network namespace of a socket of TARGET, by its descriptor
     ///
@@ -57,7 +57,7 @@ pub struct Namespaces {
     /// unless --proc or --mount is given.
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub pid: Option<Vec<Given>>,
+    pub pid: Option<Vec<NamespaceArgument>>,
 
     /// Cgroup namespace: root of the control groups
     ///
@@ -65,7 +65,7 @@ pub struct Namespaces {
     /// their limits, unless --join-cgroup is given.
     #[arg(short = 'C', long, hide_short_help = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub cgroup: Option<Vec<Given>>,
+    pub cgroup: Option<Vec<NamespaceArgument>>,
 
     /// User namespace: user IDs, group IDs, capabilities
     ///
@@ -73,7 +73,7 @@ pub struct Namespaces {
     /// given.
     #[arg(short = 'U', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub user: Option<Vec<Given>>,
+    pub user: Option<Vec<NamespaceArgument>>,
 
     /// Parent user namespace
     ///
@@ -92,31 +92,31 @@ pub struct Namespaces {
     /// uptime(1) prints the container's. The time of day is the host's in every time namespace.
     #[arg(short = 'T', long, hide_short_help = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub time: Option<Vec<Given>>,
+    pub time: Option<Vec<NamespaceArgument>>,
 }
 
 /// A namespace that was named by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
+pub enum NamespaceArgument {
     /// A file of `/proc/PID/ns`, or a bind mount of one.
     File(PathBuf),
     /// `:NSID`, and the whole handle likewise.
     Handle(NamespaceHandle),
 }
 
-impl Given {
+impl NamespaceArgument {
     fn new(word: PathBuf) -> Result<Self, NoHandle> {
         let Some(handle) = word.as_os_str().as_bytes().strip_prefix(b":") else {
-            return Ok(Given::File(word));
+            return Ok(NamespaceArgument::File(word));
         };
-        std::str::from_utf8(handle).map_err(|_| NoHandle)?.parse().map(Given::Handle)
+        std::str::from_utf8(handle).map_err(|_| NoHandle)?.parse().map(NamespaceArgument::Handle)
     }
 }
 
-impl ValueParserFactory for Given {
+impl ValueParserFactory for NamespaceArgument {
     type Parser = TryMapValueParser<PathBufValueParser, fn(PathBuf) -> Result<Self, NoHandle>>;
 
     fn value_parser() -> Self::Parser {
-        PathBufValueParser::new().try_map(Given::new)
+        PathBufValueParser::new().try_map(NamespaceArgument::new)
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueHint, value_parser};
 /// How the program is run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
-pub struct Running {
+pub struct RunOptions {
     /// With --pid: do not fork
     ///
     /// Then only the children of PROGRAM are in the PID namespace, not PROGRAM itself.

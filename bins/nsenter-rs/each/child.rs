@@ -32,14 +32,14 @@ pub struct ChildSide {
 }
 
 /// Which of the two processes this is, after the fork.
-pub enum Forked {
+pub enum ForkSide {
     /// With the child's stdout and stderr.
     Parent(Child, [OwnedFd; 2]),
     Child(ChildSide),
 }
 
 /// Forks. In the child standard streams are those of the run, and signals are as `mask` has them.
-pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<Forked> {
+pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<ForkSide> {
     let pipe = |flags| pipe2(OFlag::O_CLOEXEC | flags);
     let (stdout, stderr) = (pipe(OFlag::empty())?, pipe(OFlag::empty())?);
     // No process waits at this one, neither to write nor to read.
@@ -48,7 +48,7 @@ pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<Forked> {
         ForkResult::Parent { child: pid } => {
             // In both, for either may be first.
             let _ = setpgid(pid, pid);
-            Ok(Forked::Parent(Child { pid, failure: failure.0 }, [stdout.0, stderr.0]))
+            Ok(ForkSide::Parent(Child { pid, failure: failure.0 }, [stdout.0, stderr.0]))
         }
         ForkResult::Child => {
             // A group of its own, so that signals reach all that PROGRAM starts.
@@ -57,7 +57,7 @@ pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<Forked> {
             dup2_stdout(&stdout.1)?;
             dup2_stderr(&stderr.1)?;
             mask.thread_set_mask()?;
-            Ok(Forked::Child(ChildSide { failure: failure.1 }))
+            Ok(ForkSide::Child(ChildSide { failure: failure.1 }))
         }
     }
 }

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use rustix::process::{WaitOptions, wait};
 
 use super::active::Active;
-use super::child::{self, ChildSide, Forked};
+use super::child::{self, ChildSide, ForkSide};
 use super::report::{Report, RunEnd};
 use super::signals::RunSignals;
 use crate::run::child::asks_to_end;
@@ -41,12 +41,12 @@ pub struct ActiveRuns {
     signals: RunSignals,
     nothing: File,
     worst: u8,
-    ending: Option<Ending>,
+    ending: Option<StopCause>,
     chunk: Vec<u8>,
 }
 
 /// Why no more runs are begun.
-enum Ending {
+enum StopCause {
     Signalled(Signal, Instant),
     /// Standard output cannot be written to; when it is time to kill.
     Unwritable {
@@ -55,12 +55,12 @@ enum Ending {
     },
 }
 
-impl Ending {
+impl StopCause {
     /// Whether a repeated signal is meant.
     fn is_old(&self) -> bool {
         match self {
-            Ending::Signalled(_, since) => since.elapsed() > TOGETHER,
-            Ending::Unwritable { .. } => true,
+            StopCause::Signalled(_, since) => since.elapsed() > TOGETHER,
+            StopCause::Unwritable { .. } => true,
         }
     }
 }
@@ -78,7 +78,7 @@ pub enum Outcome {
 
 /// What poll(2) can tell of.
 #[derive(Clone, Copy)]
-enum Polled {
+enum PollSource {
     Signals,
     Stdout,
     Stderr,
@@ -113,8 +113,10 @@ impl ActiveRuns {
             let nothing_left = self.active.is_empty() && self.report.is_empty();
             match &self.ending {
                 None if nothing_left => return Ok(Outcome::Over(self.worst)),
-                Some(Ending::Signalled(signal, _)) if nothing_left => return Ok(Outcome::Signalled(*signal)),
-                Some(Ending::Unwritable { why, .. }) if self.active.is_empty() => {
+                Some(StopCause::Signalled(signal, _)) if nothing_left => {
+                    return Ok(Outcome::Signalled(*signal));
+                }
+                Some(StopCause::Unwritable { why, .. }) if self.active.is_empty() => {
                     return Ok(Outcome::Unwritable(*why));
                 }
                 _ => self.round().map_err(|errno| Failure::failed("poll", errno.desc()))?,
@@ -127,8 +129,8 @@ impl ActiveRuns {
         while self.ending.is_none() && self.active.len() < self.jobs {
             let Some(run) = self.waiting.pop_front() else { break };
             match child::fork(&self.nothing, &self.signals.before) {
-                Ok(Forked::Parent(child, output)) => self.active.push(Active::new(run, child, output)),
-                Ok(Forked::Child(inside)) => return Ok(Some((run, inside))),
+                Ok(ForkSide::Parent(child, output)) => self.active.push(Active::new(run, child, output)),
+                Ok(ForkSide::Child(inside)) => return Ok(Some((run, inside))),
                 // No more at a time than the limits of this process, or of the machine, allow.
                 Err(Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN | Errno::ENOMEM)
                     if !self.active.is_empty() =>
@@ -146,15 +148,15 @@ impl ActiveRuns {
     fn round(&mut self) -> nix::Result<()> {
         for (place, seen) in self.wait()? {
             match place {
-                Polled::Pipe { active, nth } => self.read_pipe(active, nth, seen),
-                Polled::Stderr => self.report.write_stderr(seen),
-                Polled::Stdout => {
+                PollSource::Pipe { active, nth } => self.read_pipe(active, nth, seen),
+                PollSource::Stderr => self.report.write_stderr(seen),
+                PollSource::Stdout => {
                     if let Err(why) = self.report.stdout.write(seen) {
                         self.nobody_reads(why);
                     }
                 }
-                Polled::Signals if seen.is_empty() => {}
-                Polled::Signals => self.take_signals()?,
+                PollSource::Signals if seen.is_empty() => {}
+                PollSource::Signals => self.take_signals()?,
             }
         }
         self.kill_if_due();
@@ -165,24 +167,24 @@ impl ActiveRuns {
 
     /// What can be done now. Signals come last: that a run has ended must be known before the poll(2) that finds
     /// nothing left in its pipes.
-    fn wait(&mut self) -> nix::Result<Vec<(Polled, PollFlags)>> {
+    fn wait(&mut self) -> nix::Result<Vec<(PollSource, PollFlags)>> {
         let (mut places, mut fds) = (Vec::new(), Vec::new());
         let mut somebody_has_ended = false;
         for (at, active) in self.active.iter().enumerate() {
             for (nth, pipe) in active.pipes.iter().enumerate() {
                 if let Some(pipe) = pipe.as_ref().filter(|pipe| self.report.has_room(pipe.stream)) {
-                    places.push(Polled::Pipe { active: at, nth });
+                    places.push(PollSource::Pipe { active: at, nth });
                     fds.push(PollFd::new(pipe.fd.as_fd(), PollFlags::POLLIN));
                     somebody_has_ended |= active.end.is_some();
                 }
             }
         }
         let (stdout, stderr) = (self.report.stdout.waits(), self.report.stderr.waits());
-        for (place, fd) in [(Polled::Stdout, stdout), (Polled::Stderr, stderr)] {
+        for (place, fd) in [(PollSource::Stdout, stdout), (PollSource::Stderr, stderr)] {
             places.extend(fd.as_ref().map(|_| place));
             fds.extend(fd);
         }
-        places.push(Polled::Signals);
+        places.push(PollSource::Signals);
         fds.push(PollFd::new(self.signals.fd.as_fd(), PollFlags::POLLIN));
         let timeout = if somebody_has_ended { PollTimeout::ZERO } else { self.timeout() };
         match poll(&mut fds, timeout) {
@@ -219,7 +221,7 @@ impl ActiveRuns {
                 (signal, _) => {
                     self.active.iter().for_each(|active| active.child.signal(signal));
                     if asks_to_end(signal) {
-                        self.ending = Some(Ending::Signalled(signal, Instant::now()));
+                        self.ending = Some(StopCause::Signalled(signal, Instant::now()));
                     }
                 }
             }
@@ -257,7 +259,7 @@ impl ActiveRuns {
                 end => end,
             };
             self.worst = self.worst.max(end.status());
-            let as_asked = matches!((&end, &self.ending), (RunEnd::Killed(by), Some(Ending::Signalled(signal, _))) if *by == *signal as i32);
+            let as_asked = matches!((&end, &self.ending), (RunEnd::Killed(by), Some(StopCause::Signalled(signal, _))) if *by == *signal as i32);
             self.report.end(&run, &end, as_asked);
         }
     }
@@ -269,7 +271,7 @@ impl ActiveRuns {
             active.child.signal(Signal::SIGTERM);
         }
         self.report.close();
-        self.ending = Some(Ending::Unwritable { why, kill_at: Some(Instant::now() + GRACE) });
+        self.ending = Some(StopCause::Unwritable { why, kill_at: Some(Instant::now() + GRACE) });
     }
 
     /// When there is something to do although nothing has happened.
@@ -313,7 +315,7 @@ impl ActiveRuns {
 
     fn kill_at(&self) -> Option<Instant> {
         match &self.ending {
-            Some(Ending::Unwritable { kill_at, .. }) => *kill_at,
+            Some(StopCause::Unwritable { kill_at, .. }) => *kill_at,
             _ => None,
         }
     }
@@ -322,7 +324,7 @@ impl ActiveRuns {
     fn kill(&mut self) {
         self.active.iter().for_each(|active| active.child.signal(Signal::SIGKILL));
         self.report.close();
-        if let Some(Ending::Unwritable { kill_at, .. }) = &mut self.ending {
+        if let Some(StopCause::Unwritable { kill_at, .. }) = &mut self.ending {
             *kill_at = None;
         }
     }

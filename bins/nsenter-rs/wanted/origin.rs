@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use common::namespace::NamespaceHandle;
 
-use crate::cli::Given;
+use crate::cli::NamespaceArgument;
 
 /// Where something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +51,11 @@ impl TakenFrom<OtherNamespace> {
     }
 }
 
-impl From<&Given> for NamespaceRef {
-    fn from(given: &Given) -> Self {
+impl From<&NamespaceArgument> for NamespaceRef {
+    fn from(given: &NamespaceArgument) -> Self {
         match given {
-            Given::File(path) => NamespaceRef::File(path.clone()),
-            Given::Handle(handle) => NamespaceRef::Handle(*handle),
+            NamespaceArgument::File(path) => NamespaceRef::File(path.clone()),
+            NamespaceArgument::Handle(handle) => NamespaceRef::Handle(*handle),
         }
     }
 }
@@ -84,7 +84,7 @@ impl fmt::Display for OtherNamespace {
 }
 
 /// A namespace option of which each occurrence may have brought a FILE: the last one counts.
-pub(super) fn of_namespace(given: &[Given]) -> TakenFrom<OtherNamespace> {
+pub(super) fn of_namespace(given: &[NamespaceArgument]) -> TakenFrom<OtherNamespace> {
     given.last().map_or(TakenFrom::Target, |given| TakenFrom::Named(OtherNamespace::Named(given.into())))
 }
 

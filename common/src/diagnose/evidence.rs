@@ -63,9 +63,9 @@ pub struct Evidence {
     /// The other end of the link's veth pair, where it was looked for: in which netns it is (a TARGET; `None` for the host), and its name.
     pub peer: Option<(Option<String>, String)>,
     /// The same probe once more, with taps on all links.
-    pub again: Option<Watched>,
+    pub again: Option<WatchedProbe>,
     /// A small probe, where that was a large one.
-    pub small: Option<Watched>,
+    pub small: Option<WatchedProbe>,
     /// Which sizes pass.
     pub sizes: Option<SizeSearch>,
     /// Which hooks of the container's netfilter have rules, or a policy that drops, for this family.
@@ -110,7 +110,7 @@ pub enum NeighbourAnswer {
 
 /// A probe, watched by packet sockets on all links of the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Watched {
+pub struct WatchedProbe {
     /// Why the kernel refused to send it.
     pub not_sent: Option<Errno>,
     /// Whether it was answered as it should.
@@ -120,7 +120,7 @@ pub struct Watched {
     /// The last ICMP error of another host about it that came to the socket.
     pub error: Option<IcmpError>,
     /// What was seen of it.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<TappedPacket>,
     /// Whether there were taps at all: it takes CAP_NET_RAW.
     pub has_taps: bool,
     /// How many packets reverse path filtering dropped meanwhile.
@@ -129,7 +129,7 @@ pub struct Watched {
 
 /// A packet that a tap saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct TappedPacket {
     /// Which way.
     pub passage: Passage,
     /// The index of the link.
@@ -246,7 +246,7 @@ pub enum DestState {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostSight {
     /// In the order in which it was seen.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<TappedPacket>,
     /// Whether the host itself has the destination's address.
     pub is_dest: bool,
     /// Which hooks of the host's netfilter have rules, or a policy that drops.

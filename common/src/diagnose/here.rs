@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::evidence::{FilterHook, NUD_UNRESOLVED, NeighbourAnswer, Passage, Seen, Watched};
+use super::evidence::{FilterHook, NUD_UNRESOLVED, NeighbourAnswer, Passage, TappedPacket, WatchedProbe};
 use super::{Cause, Evidence, Verdict, ipsec, sending, words};
 use crate::firewall::IpsecFate;
 use crate::hint;
@@ -13,7 +13,7 @@ pub(super) fn answer(evidence: &Evidence) -> Option<Verdict> {
     if evidence.route.is_local {
         return None;
     }
-    let watched: Vec<&Watched> = [&evidence.again, &evidence.small].into_iter().flatten().collect();
+    let watched: Vec<&WatchedProbe> = [&evidence.again, &evidence.small].into_iter().flatten().collect();
     // It was delivered, although the errors before were not sent: routers limit their rate (icmp_ratelimit).
     if let Some(verdict) =
         watched.iter().find_map(|one| super::hop::icmp_error(evidence, one.error.as_ref()?))
@@ -21,7 +21,7 @@ pub(super) fn answer(evidence: &Evidence) -> Option<Verdict> {
         return Some(verdict);
     }
     let lost = || watched.iter().filter(|watched| !watched.is_answered);
-    let is_answer = |seen: &&Seen| seen.passage == Passage::AnswerIn;
+    let is_answer = |seen: &&TappedPacket| seen.passage == Passage::AnswerIn;
     if let Some((seen, watched)) =
         lost().find_map(|watched| Some((watched.seen.iter().find(is_answer)?, watched)))
     {
@@ -41,7 +41,7 @@ pub(super) fn answer(evidence: &Evidence) -> Option<Verdict> {
     })
 }
 
-fn dropped(evidence: &Evidence, seen: &Seen, watched: &Watched) -> Verdict {
+fn dropped(evidence: &Evidence, seen: &TappedPacket, watched: &WatchedProbe) -> Verdict {
     let link = one_line(&seen.link);
     let is_elsewhere = Some(seen.index) != evidence.route.index;
     let by = match is_elsewhere {

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use nix::libc;
 
-use super::evidence::{FilterHook, HostSight, NUD_UNRESOLVED, NeighbourAnswer, Passage, ProbeKind, Seen};
+use super::evidence::{
+    FilterHook, HostSight, NUD_UNRESOLVED, NeighbourAnswer, Passage, ProbeKind, TappedPacket,
+};
 use super::words::in_words;
 use super::{Cause, Evidence, Verdict, ipsec};
 use crate::firewall::IpsecFate;
@@ -217,7 +219,7 @@ pub(super) fn last(evidence: &Evidence) -> Verdict {
 /// What the host saw, which is between the container and DEST.
 pub(super) fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<Verdict> {
     let first = |passage: Passage| host.seen.iter().find(|seen| seen.passage == passage);
-    let link = |seen: &Seen| one_line(&seen.link).into_owned();
+    let link = |seen: &TappedPacket| one_line(&seen.link).into_owned();
     let came = first(Passage::RequestIn)?;
     let [request, answer] = evidence.ipsec_of(host);
     if host.is_dest {

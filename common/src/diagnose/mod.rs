@@ -35,7 +35,7 @@ mod words;
 pub use cause::Cause;
 pub use evidence::{
     Conntrack, DestSight, DestState, Evidence, FilterHook, HostSight, NeighbourAnswer, Passage, ProbeKind,
-    Seen, SizeSearch, TargetState, Watched,
+    SizeSearch, TappedPacket, TargetState, WatchedProbe,
 };
 pub use judge::judge;
 pub use routes::{NoRoute, judge_no_route};

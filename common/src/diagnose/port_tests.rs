@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use nix::errno::Errno;
 
 use super::tests::{DOWN, asked, error, link, said, silent};
-use super::{DestSight, DestState, Evidence, ProbeKind, Watched};
+use super::{DestSight, DestState, Evidence, ProbeKind, WatchedProbe};
 use crate::netlink::ListeningSocket;
 use crate::target::{DestPort, Transport};
 
@@ -60,7 +60,7 @@ fn who_has_the_address_here_is_only_blamed_if_the_probe_arrived_there() {
 fn a_port_that_answers_afterwards_is_not_called_closed() {
     let mut evidence = port(Transport::Tcp);
     (evidence.refused, evidence.there) = (1, listening(&["0.0.0.0"]));
-    evidence.again = Some(Watched { is_answered: true, ..Watched::default() });
+    evidence.again = Some(WatchedProbe { is_answered: true, ..WatchedProbe::default() });
     assert_eq!(said(&evidence).0, "answers-now");
 }
 

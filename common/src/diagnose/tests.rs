@@ -226,12 +226,12 @@ fn a_refusal_to_send_is_told_by_what_refuses() {
     assert_eq!(said(&evidence).0, "link-down");
 }
 
-pub(super) fn seen(passage: Passage, index: u32, name: &str) -> Seen {
-    Seen { passage, index, link: name.to_owned(), reached_ip: true, input_route: None }
+pub(super) fn seen(passage: Passage, index: u32, name: &str) -> TappedPacket {
+    TappedPacket { passage, index, link: name.to_owned(), reached_ip: true, input_route: None }
 }
 
-pub(super) fn watched(seen: &[Seen]) -> Option<Watched> {
-    Some(Watched { seen: seen.to_vec(), has_taps: true, ..Watched::default() })
+pub(super) fn watched(seen: &[TappedPacket]) -> Option<WatchedProbe> {
+    Some(WatchedProbe { seen: seen.to_vec(), has_taps: true, ..WatchedProbe::default() })
 }
 
 #[test]
@@ -254,9 +254,9 @@ fn an_answer_that_came_and_was_dropped_in_here_is_told_with_what_did_it() {
         assert_eq!(cause, "answer-dropped-here");
         assert_eq!(text, format!("no answer: the answer came in on eth0, and {by}"));
     }
-    evidence.again = watched(&[Seen { reached_ip: false, ..answer }]);
+    evidence.again = watched(&[TappedPacket { reached_ip: false, ..answer }]);
     assert!(said(&evidence).1.contains("tc or an ingress rule"));
-    let by_another = Seen { input_route: Some(Errno::EINVAL), ..seen(Passage::AnswerIn, 3, "eth1") };
+    let by_another = TappedPacket { input_route: Some(Errno::EINVAL), ..seen(Passage::AnswerIn, 3, "eth1") };
     evidence.again = watched(&[by_another]);
     evidence.again.as_mut().unwrap().rp_filtered = Some(1);
     let (_, text, hint) = said(&evidence);
@@ -290,7 +290,7 @@ fn a_size_that_is_lost_is_told_with_one_that_passes() {
     evidence.probe = ProbeKind::Echo { packet_bytes: 1428 };
     asked(&mut evidence, &["02:00:00:00:00:09"]);
     evidence.again = watched(&[seen(Passage::RequestOut, 2, "eth0")]);
-    evidence.small = Some(Watched { is_answered: true, ..Watched::default() });
+    evidence.small = Some(WatchedProbe { is_answered: true, ..WatchedProbe::default() });
     assert_eq!(said(&evidence).0, "mtu-blackhole");
     evidence.sizes = Some(SizeSearch { passes: 1300, fails: 1301 });
     let (cause, text, hint) = said(&evidence);
@@ -308,7 +308,7 @@ fn the_host_is_named_where_it_is_in_between_and_drops() {
     let came = seen(Passage::RequestIn, 7, "veth1");
     let left = seen(Passage::RequestOut, 8, "veth2");
     let back = seen(Passage::AnswerIn, 8, "veth2");
-    let sight = |seen: &[&Seen]| {
+    let sight = |seen: &[&TappedPacket]| {
         let seen = seen.iter().map(|one| (*one).clone()).collect();
         Some(HostSight { seen, is_dest: false, hooks: Some(vec![FilterHook::Forward]), ipsec: None })
     };

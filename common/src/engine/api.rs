@@ -72,13 +72,13 @@ impl Api {
     ///
     /// # Errors
     /// [`EngineError`].
-    pub(super) fn list(&self, prefix: &str) -> Result<Vec<Listed>, EngineError> {
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<ListedContainer>, EngineError> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
         let (listed, _) =
             self.ask(async move |docker| fields::of_each(docker.list_containers(Some(options)).await))?;
         let listed = listed.into_iter().filter_map(|container: ListedFields| {
             let state = container.state.as_deref().and_then(state_called);
-            Some(Listed { id: container.id?, state })
+            Some(ListedContainer { id: container.id?, state })
         });
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
     }
@@ -282,7 +282,7 @@ impl Api {
 }
 
 /// A container in the API's list.
-pub(super) struct Listed {
+pub(super) struct ListedContainer {
     pub id: String,
     /// `None` where it is a word that we do not know.
     pub state: Option<ContainerState>,

@@ -9,7 +9,7 @@ use crate::process::Process;
 
 /// What a TARGET turned out to be.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundTarget {
     /// The container, when the TARGET named one.
     pub container: Option<Container>,
     /// Why the container's engine did not say so itself, and its state on disk had to be read; and why engines of other
@@ -31,9 +31,9 @@ pub(super) enum HeldTarget {
     },
 }
 
-impl Found {
+impl FoundTarget {
     pub(super) fn alone(place: HeldTarget) -> Self {
-        Found { container: None, api_errors: Vec::new(), stranger: None, place }
+        FoundTarget { container: None, api_errors: Vec::new(), stranger: None, place }
     }
 
     /// Its process; `None` when the TARGET is a namespace that needs none.
@@ -77,7 +77,7 @@ impl Found {
     /// Its process, if it has one, and its network namespace, held open both.
     ///
     /// # Errors
-    /// As [`Found::into_netns`].
+    /// As [`FoundTarget::into_netns`].
     pub fn into_both(self) -> Result<(Option<Process>, Namespace), FindError> {
         match self.place {
             HeldTarget::Netns(netns) => Ok((None, netns)),

@@ -21,7 +21,7 @@ use nix::unistd::{Pid, Uid, User, geteuid};
 pub(crate) use cgroups::foreign_ids;
 pub use container_networks::{NetworkAnswers, gives_default_route, networks};
 pub use error::{FailedSearch, FindError};
-pub use found::{Found, Purpose, host_network};
+pub use found::{FoundTarget, Purpose, host_network};
 pub use host::{KnownHost, host};
 pub use known::{
     ContainerList, ProcessInodes, VerifiedContainer, list, list_matching, list_of_user, list_ours,
@@ -62,8 +62,8 @@ use verify::VerifiedProcess;
 /// println!("{pid:?} is in {netns}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn find(target: &Target, purpose: Purpose, session: &EngineSession) -> Result<Found, FindError> {
-    let alone = Found::alone;
+pub fn find(target: &Target, purpose: Purpose, session: &EngineSession) -> Result<FoundTarget, FindError> {
+    let alone = FoundTarget::alone;
     match target {
         Target::Process { pid, inode } => {
             // A PID is at most 2^22: target's grammar saw to that.
@@ -102,7 +102,7 @@ fn find_container(
     target: &Target,
     asked: &ContainerQuery<'_>,
     session: &EngineSession,
-) -> Result<Found, FindError> {
+) -> Result<FoundTarget, FindError> {
     let ours = concerned(engines(engine, session), asked);
     let mut answers = find_with(&ours, session, asked);
     let others = answers.take_claims_of_others();
@@ -124,7 +124,7 @@ fn find_of_user(
     meant: &UsersContainer,
     target: &Target,
     session: &EngineSession,
-) -> Result<Found, FindError> {
+) -> Result<FoundTarget, FindError> {
     let UsersContainer { engine, user, within, name } = meant;
     let asked = ContainerQuery::Name { within: within.as_ref(), name };
     let uid = uid_of(user).ok_or_else(|| FindError::NoSuchUser(user.clone()))?;
@@ -171,7 +171,7 @@ fn find_among_others(
     (asked, words): (&ContainerQuery<'_>, Vec<Container>),
     answers: EngineAnswers,
     session: &EngineSession,
-) -> Result<Found, FindError> {
+) -> Result<FoundTarget, FindError> {
     // Root's own link of that name is what is meant.
     if is_linked(target) {
         let search = Box::new(FailedSearch { asked: answers.answered, ..FailedSearch::default() });
@@ -223,7 +223,10 @@ fn api_errors(answers: &EngineAnswers) -> impl Iterator<Item = (Option<EngineNam
 
 /// Where nothing but an API's word ties the process to the container, as without cgroups, the word is taken
 /// again now that the process is held: the PID that is the container's now is this process's.
-fn confirmed((found, is_proven): (Found, bool), session: &EngineSession) -> Result<Found, FindError> {
+fn confirmed(
+    (found, is_proven): (FoundTarget, bool),
+    session: &EngineSession,
+) -> Result<FoundTarget, FindError> {
     let Some(container) = &found.container else { return Ok(found) };
     if container.source == ContainerSource::State || is_proven {
         return Ok(found);
@@ -297,13 +300,13 @@ fn called_so(error: ProcessError, session: &EngineSession) -> FindError {
 /// A bare word that is no container's name may be a link's. One that was made for a container leads to that
 /// container while it runs in there; what a dead one left behind is the last thing that anybody wants to act
 /// on unawares.
-fn link_or(error: FindError, name: &Name, session: &EngineSession) -> Result<Found, FindError> {
+fn link_or(error: FindError, name: &Name, session: &EngineSession) -> Result<FoundTarget, FindError> {
     let Ok(link) = name.as_str().parse::<LinkName>() else { return Err(error) };
     let entry = netns::entry(&link)?;
     let netns::LinkEntry::Bound(linked) = entry else { return Err(error) };
     let record = RecordDir::open().ok().and_then(|beneath| beneath.record(&link, entry));
     let Some(owner) = record.and_then(|record| record.container) else {
-        return Ok(Found::alone(HeldTarget::Netns(netns::open(&link)?)));
+        return Ok(FoundTarget::alone(HeldTarget::Netns(netns::open(&link)?)));
     };
     let orphan = || FindError::Orphan { link: link.clone(), owner: owner.name.clone() };
     let word = word_for(&owner.id, &owner.name).ok_or_else(orphan)?;
@@ -334,7 +337,7 @@ fn word_for(id: &str, name: &str) -> Option<Name> {
 ///
 /// # Errors
 /// `NotRunning`, `Exited`, `NotTheirs`.
-pub fn hold(container: Container) -> Result<Found, FindError> {
+pub fn hold(container: Container) -> Result<FoundTarget, FindError> {
     Ok(held(container, std::iter::empty())?.0)
 }
 
@@ -343,7 +346,7 @@ pub fn hold(container: Container) -> Result<Found, FindError> {
 fn held(
     container: Container,
     silent: impl Iterator<Item = (Option<EngineName>, EngineError)>,
-) -> Result<(Found, bool), FindError> {
+) -> Result<(FoundTarget, bool), FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
     match verify::process(&container, pid) {
         Ok(VerifiedProcess { process, is_proven }) => {
@@ -354,7 +357,7 @@ fn held(
             };
             let api_errors = silent.filter(|(engine, _)| matters(*engine)).map(|(_, why)| why).collect();
             let place = HeldTarget::Process(process);
-            Ok((Found { container: Some(container), api_errors, stranger: None, place }, is_proven))
+            Ok((FoundTarget { container: Some(container), api_errors, stranger: None, place }, is_proven))
         }
         Err(doubt) => Err(doubt.about(container)),
     }

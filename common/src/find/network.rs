@@ -1,6 +1,6 @@
 //! The TARGETs that are seen on the wire: `ip:`, `mac:` and `veth:`. One owner is found; of several each is named.
 
-use super::found::{Found, HeldTarget, Purpose};
+use super::found::{FoundTarget, HeldTarget, Purpose};
 use super::network_error::{Candidate, NetworkError};
 use crate::engine::caller_of_sudo;
 use crate::map::{self, OwnerNetns, Owners};
@@ -8,7 +8,7 @@ use crate::target::Target;
 
 /// The owner of the address, or of the other end, that `target` names; TARGETs of other kinds have none. To act upon, a
 /// network of a stranger has to be named: with the address of a container that has just stopped it is not that container.
-pub(super) fn find(target: &Target, purpose: Purpose) -> Result<Found, Box<NetworkError>> {
+pub(super) fn find(target: &Target, purpose: Purpose) -> Result<FoundTarget, Box<NetworkError>> {
     let owners = match target {
         Target::Ip(address) => map::owners_of_ip(address),
         Target::Mac(mac) => map::owners_of_mac(*mac),
@@ -26,7 +26,7 @@ pub(super) fn find(target: &Target, purpose: Purpose) -> Result<Found, Box<Netwo
         None => Err(NetworkError::NoOwner { target, unseen }.into()),
         Some(owner) if owners.is_empty() && unseen.is_empty() => {
             let stranger = owner.stranger.filter(|_| is_claim && is_strangers(&owner));
-            Ok(Found { stranger, ..Found::alone(place(owner)) })
+            Ok(FoundTarget { stranger, ..FoundTarget::alone(place(owner)) })
         }
         Some(last) => {
             owners.push(last);

@@ -8,7 +8,7 @@ use nix::unistd::Uid;
 use super::cgroups;
 use crate::failure::{Failure, Status, with_sudo};
 use crate::hint::Hint;
-use crate::map::{MapError, OwnerNetns, Unseen};
+use crate::map::{MapError, OwnerNetns, UnseenNamespaces};
 use crate::netns;
 use crate::output::one_line;
 use crate::target::{Target, WireAddress};
@@ -22,7 +22,7 @@ pub enum NetworkError {
         /// What was asked for.
         target: Target,
         /// What could not be asked: if this is not empty, the answer is not certain.
-        unseen: Unseen,
+        unseen: UnseenNamespaces,
     },
     /// More than one; or one, and others that could not be asked may be it too.
     #[error("{target}: {}", means(candidates, *more))]
@@ -34,7 +34,7 @@ pub enum NetworkError {
         /// How many more it can mean.
         more: usize,
         /// What could not be asked.
-        unseen: Unseen,
+        unseen: UnseenNamespaces,
     },
     /// Only networks of other users have it, and it is to be acted upon.
     #[error(
@@ -167,7 +167,7 @@ fn no_owner(target: &Target) -> String {
     }
 }
 
-fn but(unseen: &Unseen) -> Option<String> {
+fn but(unseen: &UnseenNamespaces) -> Option<String> {
     (!unseen.is_empty()).then(|| format!("  not looked at: {unseen}"))
 }
 
@@ -224,7 +224,7 @@ mod tests {
             target: "ip:10.0.0.2".parse().unwrap(),
             candidates: vec![candidate(), blue],
             more: 0,
-            unseen: Unseen::default(),
+            unseen: UnseenNamespaces::default(),
         };
         let failure = Failure::from(error);
         assert_eq!(
@@ -240,7 +240,7 @@ mod tests {
             target: "ip:10.0.0.2".parse().unwrap(),
             candidates: vec![candidate()],
             more: 0,
-            unseen: Unseen { processes: 1, ..Unseen::default() },
+            unseen: UnseenNamespaces { processes: 1, ..UnseenNamespaces::default() },
         };
         let failure = Failure::from(error);
         assert!(failure.text().starts_with(
@@ -252,8 +252,8 @@ mod tests {
     #[test]
     fn nobody_is_certain_only_if_everybody_could_be_asked() {
         let nobody = |unseen| NetworkError::NoOwner { target: "ip:10.0.0.2".parse().unwrap(), unseen };
-        assert_eq!(Failure::from(nobody(Unseen::default())).status, crate::failure::Status::No);
-        let unsure = Failure::from(nobody(Unseen { processes: 3, ..Unseen::default() }));
+        assert_eq!(Failure::from(nobody(UnseenNamespaces::default())).status, crate::failure::Status::No);
+        let unsure = Failure::from(nobody(UnseenNamespaces { processes: 3, ..UnseenNamespaces::default() }));
         assert_eq!(unsure.status, crate::failure::Status::Failed);
         assert!(unsure.text().contains("not looked at: 3 processes"));
     }

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use super::entry::is_ending;
 use super::search::HolderSearch;
-use super::{MapEntry, MapError, Unseen, mounts};
+use super::{MapEntry, MapError, UnseenNamespaces, mounts};
 use crate::mountinfo;
 use crate::namespace::{self, NamespaceId, NamespaceKind};
 
@@ -24,9 +24,9 @@ pub enum LookDepth {
 }
 
 /// All of them, each once, however many processes are in it.
-pub(super) fn all(depth: LookDepth) -> Result<(Vec<MapEntry>, Unseen), MapError> {
+pub(super) fn all(depth: LookDepth) -> Result<(Vec<MapEntry>, UnseenNamespaces), MapError> {
     let mut entries = BTreeMap::new();
-    let mut unseen = Unseen::default();
+    let mut unseen = UnseenNamespaces::default();
     let pids = pids()?;
     // Each PID namespace has a PID 1, for as long as it has processes: where it is not listed, others are not either.
     if pids.first() != Some(&Pid::from_raw(1)) {

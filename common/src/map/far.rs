@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 
 use super::ends::{EndClaim, NetnsNumbers, NumberQuestion};
-use super::{MapEntry, MappedNetns, Unseen};
+use super::{MapEntry, MappedNetns, UnseenNamespaces};
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
 use crate::netns::Home;
@@ -26,7 +26,7 @@ pub(super) struct NumberAnswers<'a> {
     /// Where the answers go.
     pub numbers: &'a mut NetnsNumbers,
     /// Where it is said which namespaces gave no answer.
-    pub unseen: &'a mut Unseen,
+    pub unseen: &'a mut UnseenNamespaces,
 }
 
 /// What can be a far link: those of an index and a MAC, as the positions of their namespaces.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use nix::unistd::{Pid, Uid};
 
-use super::{NetnsHolder, Unseen};
+use super::{NetnsHolder, UnseenNamespaces};
 use crate::engine::Container;
 use crate::netlink::{Address, Link};
 
@@ -15,7 +15,7 @@ pub struct HostMap {
     /// Our own namespace first, then those with containers, then the others; each once.
     pub namespaces: Vec<MappedNetns>,
     /// What could not be looked at: with it, what is not on the map may still be there.
-    pub unseen: Unseen,
+    pub unseen: UnseenNamespaces,
 }
 
 /// A network namespace, with everything that is in it.

@@ -42,5 +42,5 @@ pub use names::{ContainerNames, HOST, NetnsNames};
 pub use owners::{OwnerNetns, Owners, owners_of_ip, owners_of_mac, owners_of_peer};
 pub use programs::{LinkProgram, cgroup_programs};
 pub use read::read;
-pub use unseen::Unseen;
+pub use unseen::UnseenNamespaces;
 pub use walk::{Visit, Walk, walk};

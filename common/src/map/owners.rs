@@ -8,7 +8,7 @@ use super::matching::{self, PeerNetns};
 use super::veth::{self, NearEnd, near_ends};
 use super::walk::{Visit, stranger, walk};
 use super::zone::{NetnsNumbering, ZoneLink};
-use super::{LookDepth, MapEntry, MapError, Unseen, entries};
+use super::{LookDepth, MapEntry, MapError, UnseenNamespaces, entries};
 use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
@@ -43,7 +43,7 @@ pub struct Owners {
     /// How many there are beside those.
     pub more: usize,
     /// As long as this is not empty, there may be more.
-    pub unseen: Unseen,
+    pub unseen: UnseenNamespaces,
 }
 
 impl OwnerNetns {

@@ -22,7 +22,7 @@ use rustix::fs::{AtFlags, FileType, RawDir, StatxFlags, statx};
 
 use super::entry::{by_holder, copied_socket, is_ending};
 use super::mounts::network_namespaces;
-use super::{MapEntry, NetnsHolder, Unseen};
+use super::{MapEntry, NetnsHolder, UnseenNamespaces};
 use crate::namespace::{self, Namespace, NamespaceHandle, NamespaceId, NamespaceKind};
 use crate::process::open_pidfd;
 use crate::sys;
@@ -47,7 +47,7 @@ impl<'a> HolderSearch<'a> {
     }
 
     /// Looks everywhere; what may not be looked at is in `unseen` already, for its process is.
-    pub(super) fn run(&mut self, pids: &[Pid], unseen: &mut Unseen) {
+    pub(super) fn run(&mut self, pids: &[Pid], unseen: &mut UnseenNamespaces) {
         let homes: BTreeMap<Pid, NamespaceId> = self
             .entries
             .values()

@@ -7,7 +7,7 @@ use crate::namespace::{Namespace, NamespaceError};
 
 /// What a walk through all namespaces had to leave out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Unseen {
+pub struct UnseenNamespaces {
     /// Processes whose namespace is hidden from us.
     pub processes: usize,
     /// Namespaces whose file we may not open.
@@ -18,7 +18,7 @@ pub struct Unseen {
     pub not_read: Vec<(String, String)>,
 }
 
-impl Unseen {
+impl UnseenNamespaces {
     /// Opens a namespace, or leaves it out; nothing is left out of one that has vanished.
     pub(super) fn opened(&mut self, entry: &MapEntry) -> Option<Namespace> {
         match entry.open() {
@@ -43,7 +43,7 @@ impl Unseen {
     }
 
     /// Leaves out what `other` left out, too.
-    pub(super) fn add(&mut self, other: Unseen) {
+    pub(super) fn add(&mut self, other: UnseenNamespaces) {
         self.processes = self.processes.max(other.processes);
         self.not_opened = self.not_opened.max(other.not_opened);
         self.not_entered = self.not_entered.max(other.not_entered);
@@ -52,7 +52,7 @@ impl Unseen {
 
     /// Whether everything was seen.
     pub fn is_empty(&self) -> bool {
-        *self == Unseen::default()
+        *self == UnseenNamespaces::default()
     }
 
     /// Whether root would see what is missing.
@@ -61,7 +61,7 @@ impl Unseen {
     }
 }
 
-impl fmt::Display for Unseen {
+impl fmt::Display for UnseenNamespaces {
     /// What was left out, with the capability that is missing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |number: usize, one: &str, more: &str| match number {
@@ -89,14 +89,17 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_counted_with_the_capability_that_it_takes() {
-        assert!(Unseen::default().is_empty());
-        let unseen = Unseen { processes: 2, not_entered: 1, ..Unseen::default() };
+        assert!(UnseenNamespaces::default().is_empty());
+        let unseen = UnseenNamespaces { processes: 2, not_entered: 1, ..UnseenNamespaces::default() };
         assert_eq!(
             unseen.to_string(),
             "2 processes (CAP_SYS_PTRACE over their user namespaces is missing), \
              1 network namespace (CAP_SYS_ADMIN over the owning user namespaces is missing)"
         );
-        let hostile = Unseen { not_read: vec![("net:[7]".into(), "links: odd".into())], ..Unseen::default() };
+        let hostile = UnseenNamespaces {
+            not_read: vec![("net:[7]".into(), "links: odd".into())],
+            ..UnseenNamespaces::default()
+        };
         assert_eq!(hostile.to_string(), "net:[7] (links: odd)");
         assert!(!hostile.is_about_permission() && !hostile.is_empty());
     }

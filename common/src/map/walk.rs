@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 use nix::unistd::{Uid, geteuid};
 
-use super::{LookDepth, MapEntry, MapError, Unseen, entries};
+use super::{LookDepth, MapEntry, MapError, UnseenNamespaces, entries};
 use crate::namespace::Namespace;
 use crate::netlink::{NetlinkError, Socket};
 use crate::netns::Home;
@@ -34,7 +34,7 @@ pub struct Walk<T> {
     /// What `look` made of the namespaces, without those of which it made nothing.
     pub seen: Vec<T>,
     /// What could not be looked at.
-    pub unseen: Unseen,
+    pub unseen: UnseenNamespaces,
 }
 
 /// Visits every network namespace once. What `look` keeps of a [`Visit`] stays open, and a host may have more

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use super::socket::flag;
-use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, number, u32_at, until_nul};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, family_of, ip, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -89,13 +89,13 @@ impl Address {
     }
 
     /// Reads the payload of an RTM_NEWADDR; `None` for one of a family that is neither IPv4 nor IPv6.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
-        let &[family, prefix_len, flags, scope, ..] = payload else { return Err(Malformed::Short) };
-        let index = u32_at(payload, 4).ok_or(Malformed::Short)?;
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
+        let &[family, prefix_len, flags, scope, ..] = payload else { return Err(MalformedMessage::Short) };
+        let index = u32_at(payload, 4).ok_or(MalformedMessage::Short)?;
         let (mut prefix_address, mut local) = (None, None);
         let (mut flags, mut origin, mut is_plain) = (u32::from(flags), 0, true);
         let mut given = AddressAttributes { scope, ..AddressAttributes::default() };
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             match attribute? {
                 (IFA_ADDRESS, value) => prefix_address = ip(family, value),
                 (IFA_LOCAL, value) => local = ip(family, value),
@@ -104,7 +104,7 @@ impl Address {
                 }
                 (IFA_LABEL, value) => given.label = String::from_utf8(until_nul(value).to_owned()).ok(),
                 (IFA_FLAGS, value) => flags = number(value)?,
-                (IFA_PROTO, value) => origin = *value.first().ok_or(Malformed::Short)?,
+                (IFA_PROTO, value) => origin = *value.first().ok_or(MalformedMessage::Short)?,
                 (IFA_CACHEINFO, _) => {}
                 _ => is_plain = false,
             }

@@ -6,7 +6,7 @@ use super::netfilter::{
     text,
 };
 use super::nft_rule::{NFTA_RULE_EXPRESSIONS, NftCompare, NftExpression, expressions};
-use super::wire::{Malformed, attributes};
+use super::wire::{MalformedMessage, attributes};
 
 const NFTA_RULE_USERDATA: u16 = 7;
 /// enum nft_meta_keys: the index of the link that a packet came from, and of that it goes to.
@@ -44,7 +44,7 @@ impl Netfilter {
     }
 }
 
-fn rule(payload: &[u8]) -> Result<ChainRule, Malformed> {
+fn rule(payload: &[u8]) -> Result<ChainRule, MalformedMessage> {
     let mut rule = ChainRule {
         family: family(payload)?,
         table: String::new(),
@@ -52,7 +52,7 @@ fn rule(payload: &[u8]) -> Result<ChainRule, Malformed> {
         comment: None,
         links: vec![],
     };
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         match attribute? {
             (NFTA_RULE_TABLE, name) => rule.table = text(name),
             (NFTA_RULE_CHAIN, name) => rule.chain = text(name),

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use nix::sys::socket::SockProtocol;
 
-use super::wire::{Malformed, NetlinkRequest, ip};
+use super::wire::{MalformedMessage, NetlinkRequest, ip};
 use super::{NetlinkError, Socket};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -23,16 +23,16 @@ const PEER_ADDRESS_AT: usize = 24;
 /// A connection: our address and port, then the peer's.
 type ConnectionEnds = (SocketAddr, SocketAddr);
 
-fn read(payload: &[u8]) -> Result<Option<ConnectionEnds>, Malformed> {
-    let family = *payload.first().ok_or(Malformed::Short)?;
+fn read(payload: &[u8]) -> Result<Option<ConnectionEnds>, MalformedMessage> {
+    let family = *payload.first().ok_or(MalformedMessage::Short)?;
     let length = if i32::from(family) == libc::AF_INET { 4 } else { 16 };
     let port = |at: usize| {
         let bytes = payload.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(u16::from_be_bytes).ok_or(Malformed::Short)
+        bytes.map(u16::from_be_bytes).ok_or(MalformedMessage::Short)
     };
     let address = |at: usize| {
-        let bytes = payload.get(at..at + length).ok_or(Malformed::Short)?;
-        Ok::<Option<IpAddr>, Malformed>(ip(family, bytes))
+        let bytes = payload.get(at..at + length).ok_or(MalformedMessage::Short)?;
+        Ok::<Option<IpAddr>, MalformedMessage>(ip(family, bytes))
     };
     let (own, peer) = (address(OWN_ADDRESS_AT)?, address(PEER_ADDRESS_AT)?);
     let ports = (port(OWN_PORT_AT)?, port(PEER_PORT_AT)?);

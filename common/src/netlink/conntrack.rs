@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 
 use super::netfilter::{Netfilter, or_lacking};
-use super::wire::{Malformed, NetlinkRequest, attributes, ip};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, ip};
 use super::{NetlinkError, Socket};
 
 /// NFNL_SUBSYS_CTNETLINK
@@ -123,15 +123,15 @@ fn asking(flags: u16, is_ipv4: bool, (protocol, port): (u8, u16)) -> NetlinkRequ
 }
 
 /// Reads one; `None` for a flow without ports.
-fn flow(payload: &[u8]) -> Result<Option<TrackedFlow>, Malformed> {
+fn flow(payload: &[u8]) -> Result<Option<TrackedFlow>, MalformedMessage> {
     let (mut original, mut reply, mut is_answered, mut name) = (None, None, false, Vec::new());
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         let (kind, value) = attribute?;
         match kind {
             CTA_TUPLE_ORIG => original = tuple(value)?,
             CTA_TUPLE_REPLY => reply = tuple(value)?,
             CTA_STATUS => {
-                let status = value.try_into().map(u32::from_be_bytes).map_err(|_| Malformed::Short)?;
+                let status = value.try_into().map(u32::from_be_bytes).map_err(|_| MalformedMessage::Short)?;
                 is_answered = status & SEEN_REPLY != 0;
             }
             _ => {}
@@ -146,9 +146,9 @@ fn flow(payload: &[u8]) -> Result<Option<TrackedFlow>, Malformed> {
     Ok(flow.map(|(original, reply)| TrackedFlow { original, reply, is_answered, name }))
 }
 
-fn tuple(bytes: &[u8]) -> Result<Option<FlowTuple>, Malformed> {
+fn tuple(bytes: &[u8]) -> Result<Option<FlowTuple>, MalformedMessage> {
     let (mut from, mut to, mut ports, mut protocol) = (None, None, (None, None), None);
-    let port = |value: &[u8]| value.try_into().map(u16::from_be_bytes).map_err(|_| Malformed::Short);
+    let port = |value: &[u8]| value.try_into().map(u16::from_be_bytes).map_err(|_| MalformedMessage::Short);
     let family = |number: i32| u8::try_from(number).unwrap_or_default();
     for attribute in attributes(bytes) {
         let (kind, inner) = attribute?;

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use super::wire::Malformed;
+use super::wire::MalformedMessage;
 use crate::failure::{Failure, Status};
 
 /// Why a request to the kernel's routing netlink has no answer.
@@ -34,7 +34,7 @@ pub enum NetlinkError {
         /// What was asked.
         request: &'static str,
         /// What is wrong with it.
-        source: Malformed,
+        source: MalformedMessage,
     },
     /// Each time the answer was read, the table had changed in the middle of it.
     #[error("{request}: it changes faster than it can be read")]

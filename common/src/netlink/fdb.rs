@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::wire::{Malformed, NetlinkRequest, attributes, number, u32_at};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, number, u32_at};
 use super::{NetlinkError, Socket};
 use crate::target::Mac;
 
@@ -52,13 +52,13 @@ pub enum FdbOrigin {
 impl FdbEntry {
     /// Reads the payload of an RTM_NEWNEIGH; `None` for what is in no bridge's table and in no vxlan link's: each
     /// Ethernet link has the groups that it listens to in a table of its own.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
-        let index = u32_at(payload, 4).ok_or(Malformed::Short)?;
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
+        let index = u32_at(payload, 4).ok_or(MalformedMessage::Short)?;
         let (state, flags) = (payload.get(8..10), payload.get(10));
         let state = state.and_then(|two| two.try_into().ok()).map(u16::from_ne_bytes);
-        let (state, flags) = (state.ok_or(Malformed::Short)?, *flags.ok_or(Malformed::Short)?);
+        let (state, flags) = (state.ok_or(MalformedMessage::Short)?, *flags.ok_or(MalformedMessage::Short)?);
         let (mut mac, mut bridge, mut vlan, mut remote) = (None, None, None, None);
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             match attribute? {
                 (NDA_LLADDR, value) => mac = value.try_into().ok().map(Mac),
                 (NDA_MASTER, value) => bridge = Some(number(value)?),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use nix::sys::socket::SockProtocol;
 use nix::unistd::Uid;
 
-use super::wire::{Malformed, NetlinkRequest, family_number, ip};
+use super::wire::{MalformedMessage, NetlinkRequest, family_number, ip};
 use super::{NetlinkError, Socket};
 use crate::target::Transport;
 
@@ -70,21 +70,22 @@ impl InetSocket {
     }
 
     /// Reads one message; nothing of an address family that is none of the Internet's.
-    fn read(transport: Transport, payload: &[u8]) -> Result<Option<Self>, Malformed> {
-        let bytes = |at: usize, count: usize| payload.get(at..at + count).ok_or(Malformed::Short);
+    fn read(transport: Transport, payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
+        let bytes = |at: usize, count: usize| payload.get(at..at + count).ok_or(MalformedMessage::Short);
         let number = |at: usize| Ok(bytes(at, 4)?.try_into().map_or(0, u32::from_ne_bytes));
-        let family = *payload.first().ok_or(Malformed::Short)?;
+        let family = *payload.first().ok_or(MalformedMessage::Short)?;
         let length = if i32::from(family) == libc::AF_INET { 4 } else { 16 };
         let end = |address_at: usize, port_at: usize| {
-            let port = u16::from_be_bytes(bytes(port_at, 2)?.try_into().map_err(|_| Malformed::Short)?);
+            let port =
+                u16::from_be_bytes(bytes(port_at, 2)?.try_into().map_err(|_| MalformedMessage::Short)?);
             let address = ip(family, bytes(address_at, length)?);
-            Ok::<_, Malformed>(address.map(|address| SocketAddr::new(address, port)))
+            Ok::<_, MalformedMessage>(address.map(|address| SocketAddr::new(address, port)))
         };
         let Some(own) = end(OWN_ADDRESS_AT, OWN_PORT_AT)? else { return Ok(None) };
         let peer = end(PEER_ADDRESS_AT, PEER_PORT_AT)?;
         Ok(Some(InetSocket {
             transport,
-            state: *payload.get(STATE_AT).ok_or(Malformed::Short)?,
+            state: *payload.get(STATE_AT).ok_or(MalformedMessage::Short)?,
             own,
             peer: peer.filter(|peer| peer.port() != 0 || !peer.ip().is_unspecified()),
             interface: Some(number(INTERFACE_AT)?).filter(|index| *index != 0),

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::netfilter::or_lacking;
-use super::wire::{Malformed, NetlinkRequest, attributes, u32_at};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, u32_at};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -152,24 +152,24 @@ impl IpsecDirection {
 }
 
 /// struct xfrm_userpolicy_default: in, forward, out; 1 is XFRM_USERPOLICY_BLOCK.
-fn read_default(payload: &[u8]) -> Result<Vec<IpsecDirection>, Malformed> {
+fn read_default(payload: &[u8]) -> Result<Vec<IpsecDirection>, MalformedMessage> {
     const BLOCK: u8 = 1;
-    let &[own, forward, out, ..] = payload else { return Err(Malformed::Short) };
+    let &[own, forward, out, ..] = payload else { return Err(MalformedMessage::Short) };
     let all = [(own, IpsecDirection::In), (forward, IpsecDirection::Forward), (out, IpsecDirection::Out)];
     Ok(all.into_iter().filter(|(value, _)| *value == BLOCK).map(|(_, direction)| direction).collect())
 }
 
 impl IpsecPolicy {
     /// Reads a struct xfrm_userpolicy_info; `None` for one of a single socket, or of another family.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
-        let fixed = payload.get(..POLICY_BYTES).ok_or(Malformed::Short)?;
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
+        let fixed = payload.get(..POLICY_BYTES).ok_or(MalformedMessage::Short)?;
         let family = half_at(fixed, 40)?;
         let Some(direction) = IpsecDirection::of(fixed[160]) else { return Ok(None) };
         let (Some(destination), Some(source)) = (address(fixed, 0, family), address(fixed, 16, family))
         else {
             return Ok(None);
         };
-        let network = |address, prefix_len| Cidr::new(address, prefix_len).ok_or(Malformed::Short);
+        let network = |address, prefix_len| Cidr::new(address, prefix_len).ok_or(MalformedMessage::Short);
         let mut policy = IpsecPolicy {
             direction,
             destination: network(destination, fixed[42])?,
@@ -202,7 +202,7 @@ impl IpsecPolicy {
 }
 
 impl IpsecTemplate {
-    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+    fn read(bytes: &[u8]) -> Result<Self, MalformedMessage> {
         let family = half_at(bytes, 24)?;
         let any = || {
             if i32::from(family) == libc::AF_INET6 {
@@ -225,12 +225,12 @@ impl IpsecTemplate {
 
 impl IpsecState {
     /// Reads a struct xfrm_usersa_info.
-    pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
-        let fixed = payload.get(..STATE_BYTES).ok_or(Malformed::Short)?;
+    pub(super) fn read(payload: &[u8]) -> Result<Self, MalformedMessage> {
+        let fixed = payload.get(..STATE_BYTES).ok_or(MalformedMessage::Short)?;
         let family = half_at(fixed, 212)?;
         Ok(IpsecState(IpsecTransform {
-            destination: address(fixed, 56, family).ok_or(Malformed::Missing("family"))?,
-            source: address(fixed, 80, family).ok_or(Malformed::Missing("family"))?,
+            destination: address(fixed, 56, family).ok_or(MalformedMessage::Missing("family"))?,
+            source: address(fixed, 80, family).ok_or(MalformedMessage::Missing("family"))?,
             protocol: fixed[76],
             mode: fixed[214],
             spi: word_at(fixed, 72)?.to_be(),
@@ -249,15 +249,15 @@ fn address(bytes: &[u8], at: usize, family: u16) -> Option<IpAddr> {
     }
 }
 
-fn byte_at(bytes: &[u8], at: usize) -> Result<u8, Malformed> {
-    bytes.get(at).copied().ok_or(Malformed::Short)
+fn byte_at(bytes: &[u8], at: usize) -> Result<u8, MalformedMessage> {
+    bytes.get(at).copied().ok_or(MalformedMessage::Short)
 }
 
-fn half_at(bytes: &[u8], at: usize) -> Result<u16, Malformed> {
-    let half = bytes.get(at..at + 2).ok_or(Malformed::Short)?;
+fn half_at(bytes: &[u8], at: usize) -> Result<u16, MalformedMessage> {
+    let half = bytes.get(at..at + 2).ok_or(MalformedMessage::Short)?;
     Ok(u16::from_ne_bytes([half[0], half[1]]))
 }
 
-fn word_at(bytes: &[u8], at: usize) -> Result<u32, Malformed> {
-    u32_at(bytes, at).ok_or(Malformed::Short)
+fn word_at(bytes: &[u8], at: usize) -> Result<u32, MalformedMessage> {
+    u32_at(bytes, at).ok_or(MalformedMessage::Short)
 }

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use nix::errno::Errno;
 
 use super::traffic::xdp;
-use super::wire::{Malformed, NetlinkRequest, attributes, number, u32_at, until_nul};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 pub use change::{NewBridge, NewVeth, VethEnd};
@@ -245,12 +245,12 @@ impl Link {
     }
 
     /// Reads the payload of an RTM_NEWLINK.
-    pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn read(payload: &[u8]) -> Result<Self, MalformedMessage> {
         let (index, flags) = (u32_at(payload, 4), u32_at(payload, 8));
-        let (index, flags) = (index.ok_or(Malformed::Short)?, flags.ok_or(Malformed::Short)?);
+        let (index, flags) = (index.ok_or(MalformedMessage::Short)?, flags.ok_or(MalformedMessage::Short)?);
         let mut link = Link { flags, ..Link::plain(index) };
         let mut below = None;
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             let (kind, value) = attribute?;
             match kind {
                 IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
@@ -259,7 +259,9 @@ impl Link {
                 IFLA_MTU => link.mtu_bytes = number(value)?,
                 IFLA_LINK => link.link = Some(number(value)?),
                 IFLA_MASTER => link.master = Some(number(value)?),
-                IFLA_OPERSTATE => link.operstate = OperState::from(*value.first().ok_or(Malformed::Short)?),
+                IFLA_OPERSTATE => {
+                    link.operstate = OperState::from(*value.first().ok_or(MalformedMessage::Short)?)
+                }
                 IFLA_IFALIAS => link.alias = Some(text(value)),
                 IFLA_LINKINFO => below = link.read_info(value)?,
                 IFLA_GROUP => link.group = number(value)?,
@@ -270,12 +272,12 @@ impl Link {
         if link.kind.as_deref() == Some("vxlan") {
             link.link = below;
         }
-        if link.name.is_empty() { Err(Malformed::Missing("name")) } else { Ok(link) }
+        if link.name.is_empty() { Err(MalformedMessage::Missing("name")) } else { Ok(link) }
     }
 
     /// IFLA_LINKINFO: the kinds come before the data, whose meaning depends on them. Returns the index of the link below a
     /// vxlan link.
-    fn read_info(&mut self, nested: &[u8]) -> Result<Option<u32>, Malformed> {
+    fn read_info(&mut self, nested: &[u8]) -> Result<Option<u32>, MalformedMessage> {
         let (mut port_of_bridge, mut below) = (false, None);
         for attribute in attributes(nested) {
             match attribute? {
@@ -320,12 +322,12 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(until_nul(value)).into_owned()
 }
 
-fn byte_in(nested: &[u8], wanted: u16) -> Result<Option<u8>, Malformed> {
+fn byte_in(nested: &[u8], wanted: u16) -> Result<Option<u8>, MalformedMessage> {
     Ok(bytes_in(nested, wanted)?.map(|[byte]| byte))
 }
 
 /// The first bytes of the attribute of that kind inside a nested one.
-fn bytes_in<const N: usize>(nested: &[u8], wanted: u16) -> Result<Option<[u8; N]>, Malformed> {
+fn bytes_in<const N: usize>(nested: &[u8], wanted: u16) -> Result<Option<[u8; N]>, MalformedMessage> {
     for attribute in attributes(nested) {
         let (kind, value) = attribute?;
         if kind == wanted {

@@ -4,7 +4,7 @@
 use nix::sys::socket::SockProtocol;
 use nix::unistd::Uid;
 
-use super::wire::{Malformed, NetlinkRequest, attributes, number};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, number};
 use super::{NetlinkError, Socket};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -63,9 +63,9 @@ fn request(flags: u16) -> NetlinkRequest {
 }
 
 /// Its name and its owner; `None` for a socket whose name is a file's, or that has no name, or no owner that is told.
-fn listener(payload: &[u8]) -> Result<Option<(&[u8], Uid)>, Malformed> {
+fn listener(payload: &[u8]) -> Result<Option<(&[u8], Uid)>, MalformedMessage> {
     let (mut name, mut owner) = (None, None);
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         match attribute? {
             (UNIX_DIAG_NAME, [0, bytes @ ..]) => name = Some(bytes),
             (UNIX_DIAG_UID, bytes) => owner = Some(Uid::from_raw(number(bytes)?)),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use nix::sys::socket::SockProtocol;
 use nix::unistd::Uid;
 
-use super::wire::{Malformed, NetlinkRequest, attributes, family_number, ip};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, family_number, ip};
 use super::{NetlinkError, Socket};
 use crate::target::Transport;
 
@@ -78,17 +78,17 @@ impl SocketKinds {
 
 impl ListeningSocket {
     /// Reads one message.
-    fn read(transport: Transport, payload: &[u8]) -> Result<Option<Self>, Malformed> {
-        let bytes = |at: usize, count: usize| payload.get(at..at + count).ok_or(Malformed::Short);
+    fn read(transport: Transport, payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
+        let bytes = |at: usize, count: usize| payload.get(at..at + count).ok_or(MalformedMessage::Short);
         let number = |at: usize| Ok(bytes(at, 4)?.try_into().map_or(0, u32::from_ne_bytes));
-        let port = u16::from_be_bytes(bytes(PORT_AT, 2)?.try_into().map_err(|_| Malformed::Short)?);
-        let family = *payload.first().ok_or(Malformed::Short)?;
+        let port = u16::from_be_bytes(bytes(PORT_AT, 2)?.try_into().map_err(|_| MalformedMessage::Short)?);
+        let family = *payload.first().ok_or(MalformedMessage::Short)?;
         let length = if i32::from(family) == libc::AF_INET { 4 } else { 16 };
         let Some(address) = ip(family, bytes(ADDRESS_AT, length)?) else { return Ok(None) };
         let mut v6only = None;
         let is_tcp = transport == Transport::Tcp;
         let mut most_queued = if is_tcp { number(QUEUED_AT + 4)? } else { 0 };
-        for attribute in attributes(payload.get(MESSAGE_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(MESSAGE_BYTES..).ok_or(MalformedMessage::Short)?) {
             match attribute? {
                 (INET_DIAG_SKV6ONLY, value) => {
                     v6only = value.first().map(|only| *only != 0).filter(|_| address.is_ipv6());

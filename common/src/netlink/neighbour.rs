@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, u32_at};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, family_of, ip, u32_at};
 use super::{NetlinkError, Socket};
 use crate::target::Mac;
 
@@ -31,12 +31,12 @@ pub struct Neighbour {
 
 impl Neighbour {
     /// Reads the payload of an RTM_NEWNEIGH; `None` for what is no neighbour of IPv4 or IPv6.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
-        let family = *payload.first().ok_or(Malformed::Short)?;
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
+        let family = *payload.first().ok_or(MalformedMessage::Short)?;
         let (index, state) = (u32_at(payload, 4), payload.get(8..10).and_then(|two| two.try_into().ok()));
-        let (index, state) = (index.ok_or(Malformed::Short)?, state.ok_or(Malformed::Short)?);
+        let (index, state) = (index.ok_or(MalformedMessage::Short)?, state.ok_or(MalformedMessage::Short)?);
         let (mut address, mut mac) = (None, None);
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             match attribute? {
                 (NDA_DST, value) => address = ip(family, value),
                 (NDA_LLADDR, value) => mac = value.try_into().ok().map(Mac),

@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
-use super::wire::{Malformed, NetlinkRequest, attributes, until_nul};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, until_nul};
 use super::{NetlinkError, Socket};
 
 /// NFNL_SUBSYS_NFTABLES
@@ -162,7 +162,7 @@ pub(super) fn or_lacking<T>(answer: Result<T, NetlinkError>) -> Result<Option<T>
     }
 }
 
-fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
+fn chain(payload: &[u8]) -> Result<Chain, MalformedMessage> {
     let mut chain = Chain {
         family: family(payload)?,
         table: String::new(),
@@ -174,7 +174,7 @@ fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
         drops: false,
         uses: 0,
     };
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         match attribute? {
             (NFTA_CHAIN_TABLE, name) => chain.table = text(name),
             (NFTA_CHAIN_NAME, name) => chain.name = text(name),
@@ -192,7 +192,7 @@ fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
 }
 
 /// The hook, and the priority there.
-fn hook_number(hook: &[u8]) -> Result<(Option<u32>, i32), Malformed> {
+fn hook_number(hook: &[u8]) -> Result<(Option<u32>, i32), MalformedMessage> {
     let (mut number, mut priority) = (None, 0);
     for attribute in attributes(hook) {
         match attribute? {
@@ -204,8 +204,8 @@ fn hook_number(hook: &[u8]) -> Result<(Option<u32>, i32), Malformed> {
     Ok((number, priority))
 }
 
-pub(super) fn family(payload: &[u8]) -> Result<TableFamily, Malformed> {
-    payload.first().map(|number| TableFamily::from(*number)).ok_or(Malformed::Short)
+pub(super) fn family(payload: &[u8]) -> Result<TableFamily, MalformedMessage> {
+    payload.first().map(|number| TableFamily::from(*number)).ok_or(MalformedMessage::Short)
 }
 
 /// Names in nf_tables are whatever root made them.
@@ -214,8 +214,8 @@ pub(super) fn text(bytes: &[u8]) -> String {
 }
 
 /// Unlike route netlink, nf_tables has its numbers in the network's byte order.
-pub(super) fn big_endian(bytes: &[u8]) -> Result<u32, Malformed> {
-    bytes.try_into().map(u32::from_be_bytes).map_err(|_| Malformed::Short)
+pub(super) fn big_endian(bytes: &[u8]) -> Result<u32, MalformedMessage> {
+    bytes.try_into().map(u32::from_be_bytes).map_err(|_| MalformedMessage::Short)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The values in rules and sets of nf_tables: bytes, or a verdict. linux/netfilter/nf_tables.h, enum nft_data_attributes.
 
 use super::netfilter::{big_endian, text};
-use super::wire::{Malformed, attributes};
+use super::wire::{MalformedMessage, attributes};
 
 pub(super) const NFTA_DATA_VALUE: u16 = 1;
 pub(super) const NFTA_DATA_VERDICT: u16 = 2;
@@ -24,7 +24,7 @@ pub enum NftVerdict {
 }
 
 /// What a nested attribute of struct nft_data holds: bytes, or a verdict.
-pub(super) fn datum(data: &[u8]) -> Result<(Option<Vec<u8>>, Option<NftVerdict>), Malformed> {
+pub(super) fn datum(data: &[u8]) -> Result<(Option<Vec<u8>>, Option<NftVerdict>), MalformedMessage> {
     for attribute in attributes(data) {
         match attribute? {
             (NFTA_DATA_VALUE, value) => return Ok((Some(value.to_vec()), None)),
@@ -35,7 +35,7 @@ pub(super) fn datum(data: &[u8]) -> Result<(Option<Vec<u8>>, Option<NftVerdict>)
     Ok((None, None))
 }
 
-fn verdict(nested: &[u8]) -> Result<NftVerdict, Malformed> {
+fn verdict(nested: &[u8]) -> Result<NftVerdict, MalformedMessage> {
     let (mut code, mut chain) = (0, String::new());
     for attribute in attributes(nested) {
         match attribute? {

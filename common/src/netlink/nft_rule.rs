@@ -6,7 +6,7 @@ use super::netfilter::{
     FIXED_BYTES, NFT_MSG_GETRULE, NFTA_RULE_CHAIN, NFTA_RULE_TABLE, big_endian, family, request, text,
 };
 use super::nft_data::{NftVerdict, datum};
-use super::wire::{Malformed, attributes};
+use super::wire::{MalformedMessage, attributes};
 use super::{Netfilter, NetlinkError, TableFamily};
 
 const NFTA_RULE_HANDLE: u16 = 3;
@@ -191,15 +191,16 @@ impl Netfilter {
     }
 }
 
-fn rule(payload: &[u8]) -> Result<NftRule, Malformed> {
+fn rule(payload: &[u8]) -> Result<NftRule, MalformedMessage> {
     let (table, chain) = (String::new(), String::new());
     let mut rule = NftRule { family: family(payload)?, table, chain, handle: 0, expressions: vec![] };
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         match attribute? {
             (NFTA_RULE_TABLE, name) => rule.table = text(name),
             (NFTA_RULE_CHAIN, name) => rule.chain = text(name),
             (NFTA_RULE_HANDLE, handle) => {
-                rule.handle = handle.try_into().map(u64::from_be_bytes).map_err(|_| Malformed::Short)?;
+                rule.handle =
+                    handle.try_into().map(u64::from_be_bytes).map_err(|_| MalformedMessage::Short)?;
             }
             (NFTA_RULE_EXPRESSIONS, list) => rule.expressions = expressions(list)?,
             _ => {}
@@ -208,7 +209,7 @@ fn rule(payload: &[u8]) -> Result<NftRule, Malformed> {
     Ok(rule)
 }
 
-pub(super) fn expressions(list: &[u8]) -> Result<Vec<NftExpression>, Malformed> {
+pub(super) fn expressions(list: &[u8]) -> Result<Vec<NftExpression>, MalformedMessage> {
     let mut expressions = Vec::new();
     for element in attributes(list) {
         if let (NFTA_LIST_ELEM, one) = element? {
@@ -218,7 +219,7 @@ pub(super) fn expressions(list: &[u8]) -> Result<Vec<NftExpression>, Malformed> 
     Ok(expressions)
 }
 
-fn expression(bytes: &[u8]) -> Result<NftExpression, Malformed> {
+fn expression(bytes: &[u8]) -> Result<NftExpression, MalformedMessage> {
     let (mut name, mut data) = (String::new(), &[][..]);
     for attribute in attributes(bytes) {
         match attribute? {
@@ -251,7 +252,7 @@ fn expression(bytes: &[u8]) -> Result<NftExpression, Malformed> {
 struct ExpressionData<'a>(HashMap<u16, &'a [u8]>);
 
 impl<'a> ExpressionData<'a> {
-    fn read(data: &'a [u8]) -> Result<Self, Malformed> {
+    fn read(data: &'a [u8]) -> Result<Self, MalformedMessage> {
         Ok(ExpressionData(attributes(data).collect::<Result<_, _>>()?))
     }
 
@@ -267,7 +268,7 @@ impl<'a> ExpressionData<'a> {
         }
     }
 
-    fn value(&self, attribute: u16) -> Result<Option<Vec<u8>>, Malformed> {
+    fn value(&self, attribute: u16) -> Result<Option<Vec<u8>>, MalformedMessage> {
         self.0.get(&attribute).map_or(Ok(None), |data| Ok(datum(data)?.0))
     }
 
@@ -287,7 +288,7 @@ impl<'a> ExpressionData<'a> {
         self.number(4).map(|length| NftExpression::Payload { base, offset, length, to })
     }
 
-    fn compare(&self) -> Result<Option<NftExpression>, Malformed> {
+    fn compare(&self) -> Result<Option<NftExpression>, MalformedMessage> {
         // NFTA_CMP_SREG, OP, DATA.
         let how = self.number(2).map(|how| match how {
             0 => NftCompare::Equal,
@@ -298,14 +299,14 @@ impl<'a> ExpressionData<'a> {
         Ok(all.map(|((from, how), value)| NftExpression::Compare { from, how, value }))
     }
 
-    fn range(&self) -> Result<Option<NftExpression>, Malformed> {
+    fn range(&self) -> Result<Option<NftExpression>, MalformedMessage> {
         // NFTA_RANGE_SREG, OP, FROM_DATA, TO_DATA.
         let is_outside = self.number(2) == Some(1);
         let all = self.register(1).zip(self.value(3)?).zip(self.value(4)?);
         Ok(all.map(|((from, least), most)| NftExpression::Range { from, is_outside, least, most }))
     }
 
-    fn mask(&self) -> Result<Option<NftExpression>, Malformed> {
+    fn mask(&self) -> Result<Option<NftExpression>, MalformedMessage> {
         // NFTA_BITWISE_SREG, DREG, LEN, MASK, XOR, OP: only "and" without a "xor" is a mask.
         let turned = self.value(5)?.is_some_and(|bits| bits.iter().any(|byte| *byte != 0));
         if turned || self.number(6).unwrap_or_default() != 0 {
@@ -315,7 +316,7 @@ impl<'a> ExpressionData<'a> {
         Ok(all.map(|((from, to), mask)| NftExpression::Mask { from, to, mask }))
     }
 
-    fn constant(&self) -> Result<Option<NftExpression>, Malformed> {
+    fn constant(&self) -> Result<Option<NftExpression>, MalformedMessage> {
         // NFTA_IMMEDIATE_DREG, DATA.
         let Some(data) = self.0.get(&2) else { return Ok(None) };
         Ok(match datum(data)? {

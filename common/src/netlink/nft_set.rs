@@ -2,7 +2,7 @@
 
 use super::netfilter::{FIXED_BYTES, request_of};
 use super::nft_data::datum;
-use super::wire::{Malformed, attributes};
+use super::wire::{MalformedMessage, attributes};
 use super::{Netfilter, NetlinkError, NftVerdict, TableFamily};
 
 const NFT_MSG_GETSETELEM: u16 = 13;
@@ -55,9 +55,9 @@ impl Netfilter {
     }
 }
 
-fn elements(payload: &[u8]) -> Result<Vec<NftElement>, Malformed> {
+fn elements(payload: &[u8]) -> Result<Vec<NftElement>, MalformedMessage> {
     let mut found = Vec::new();
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         let (NFTA_SET_ELEM_LIST_ELEMENTS, list) = attribute? else { continue };
         for one in attributes(list) {
             if let (NFTA_LIST_ELEM, one) = one? {
@@ -68,7 +68,7 @@ fn elements(payload: &[u8]) -> Result<Vec<NftElement>, Malformed> {
     Ok(found)
 }
 
-fn element(bytes: &[u8]) -> Result<NftElement, Malformed> {
+fn element(bytes: &[u8]) -> Result<NftElement, MalformedMessage> {
     let mut element = NftElement { key: None, last: None, is_end: false, value: None, verdict: None };
     for attribute in attributes(bytes) {
         match attribute? {

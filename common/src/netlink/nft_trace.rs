@@ -14,7 +14,7 @@ use nix::sys::socket::{
 use super::netfilter::{FIXED_BYTES, big_endian, family, text};
 use super::nft_data::NFTA_VERDICT_CODE;
 use super::nft_trace_table::{SUBSYSTEM, TracedPackets, orders};
-use super::wire::{Malformed, attributes, messages, number};
+use super::wire::{MalformedMessage, attributes, messages, number};
 use super::{Netfilter, NetlinkError, TableFamily};
 
 /// linux/netfilter/nfnetlink.h: NFNLGRP_NFTRACE; group N is bit N-1.
@@ -161,7 +161,7 @@ fn listen() -> Result<OwnedFd, NetlinkError> {
     Ok(fd)
 }
 
-fn read(payload: &[u8]) -> Result<NftTraceEvent, Malformed> {
+fn read(payload: &[u8]) -> Result<NftTraceEvent, MalformedMessage> {
     let mut event = NftTraceEvent {
         packets: "",
         id: 0,
@@ -172,12 +172,13 @@ fn read(payload: &[u8]) -> Result<NftTraceEvent, Malformed> {
         verdict: NftTraceVerdict::GoesOn,
         interfaces: (None, None),
     };
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         match attribute? {
             (NFTA_TRACE_TABLE, name) => event.table = text(name),
             (NFTA_TRACE_CHAIN, name) => event.chain = text(name),
             (NFTA_TRACE_RULE_HANDLE, handle) => {
-                event.handle = Some(handle.try_into().map(u64::from_be_bytes).map_err(|_| Malformed::Short)?);
+                event.handle =
+                    Some(handle.try_into().map(u64::from_be_bytes).map_err(|_| MalformedMessage::Short)?);
             }
             (NFTA_TRACE_VERDICT, nested) => event.verdict = verdict(nested)?,
             (NFTA_TRACE_POLICY, policy) => event.verdict = decided(big_endian(policy)?.cast_signed()),
@@ -191,7 +192,7 @@ fn read(payload: &[u8]) -> Result<NftTraceEvent, Malformed> {
     Ok(event)
 }
 
-fn verdict(nested: &[u8]) -> Result<NftTraceVerdict, Malformed> {
+fn verdict(nested: &[u8]) -> Result<NftTraceVerdict, MalformedMessage> {
     for attribute in attributes(nested) {
         if let (NFTA_VERDICT_CODE, code) = attribute? {
             return Ok(decided(big_endian(code)?.cast_signed()));

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use super::wire::{Malformed, NetlinkRequest, attributes, number};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, number};
 use super::{NetlinkError, Socket};
 use crate::namespace::Namespace;
 
@@ -34,12 +34,12 @@ impl Socket {
 }
 
 /// Reads the payload of an RTM_NEWNSID.
-pub(super) fn read(payload: &[u8]) -> Result<Option<i32>, Malformed> {
-    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+pub(super) fn read(payload: &[u8]) -> Result<Option<i32>, MalformedMessage> {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         if let (NETNSA_NSID, value) = attribute? {
             // NETNSA_NSID_NOT_ASSIGNED is -1.
             return Ok(Some(number(value)?.cast_signed()).filter(|nsid| *nsid >= 0));
         }
     }
-    Err(Malformed::Missing("number"))
+    Err(MalformedMessage::Missing("number"))
 }

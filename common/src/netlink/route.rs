@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nix::errno::Errno;
 
 use super::socket::flag;
-use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, number, u32_at};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, family_of, ip, number, u32_at};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -111,12 +111,12 @@ pub struct RouteLookup {
 }
 
 impl RouteLookup {
-    pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn read(payload: &[u8]) -> Result<Self, MalformedMessage> {
         let (family, kind) = (payload.first(), payload.get(7));
-        let (family, kind) = (*family.ok_or(Malformed::Short)?, *kind.ok_or(Malformed::Short)?);
+        let (family, kind) = (*family.ok_or(MalformedMessage::Short)?, *kind.ok_or(MalformedMessage::Short)?);
         let is_group = matches!(kind, BROADCAST | MULTICAST);
         let mut found = RouteLookup { is_local: kind == LOCAL, is_group, ..RouteLookup::default() };
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             match attribute? {
                 (RTA_OIF, value) => found.index = Some(number(value)?),
                 (RTA_GATEWAY, value) => found.gateway = ip(family, value),
@@ -133,7 +133,7 @@ impl RouteLookup {
 }
 
 /// The MTU among the metrics of a route.
-fn mtu(metrics: &[u8]) -> Result<Option<u32>, Malformed> {
+fn mtu(metrics: &[u8]) -> Result<Option<u32>, MalformedMessage> {
     for attribute in attributes(metrics) {
         if let (RTAX_MTU, value) = attribute? {
             return Ok(Some(number(value)?).filter(|bytes| *bytes != 0));
@@ -217,11 +217,11 @@ impl Route {
 
     /// Reads the payload of an RTM_NEWROUTE; `None` for one of a family that is neither IPv4 nor IPv6, and for one
     /// that nobody configured.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
         let &[family, prefix_len, source_len, tos, table, protocol, scope, kind, ..] = payload else {
-            return Err(Malformed::Short);
+            return Err(MalformedMessage::Short);
         };
-        let flags = u32_at(payload, 8).ok_or(Malformed::Short)?;
+        let flags = u32_at(payload, 8).ok_or(MalformedMessage::Short)?;
         let unspecified: IpAddr = match i32::from(family) {
             libc::AF_INET => Ipv4Addr::UNSPECIFIED.into(),
             libc::AF_INET6 => Ipv6Addr::UNSPECIFIED.into(),
@@ -232,9 +232,9 @@ impl Route {
         let mut hops = Vec::new();
         let (mut gateway, mut index, mut source, mut metric, mut table) =
             (None, None, None, 0, u32::from(table));
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             match attribute? {
-                (RTA_DST, value) => destination = ip(family, value).ok_or(Malformed::Short)?,
+                (RTA_DST, value) => destination = ip(family, value).ok_or(MalformedMessage::Short)?,
                 (RTA_GATEWAY, value) => gateway = ip(family, value),
                 (RTA_OIF, value) => index = Some(number(value)?),
                 (RTA_PREFSRC, value) => source = ip(family, value),
@@ -252,7 +252,7 @@ impl Route {
         if flags & RTM_F_CLONED != 0 {
             return Ok(None);
         }
-        let destination = Cidr::new(destination, prefix_len).ok_or(Malformed::Short)?;
+        let destination = Cidr::new(destination, prefix_len).ok_or(MalformedMessage::Short)?;
         is_plain &= index.is_some();
         let on_link = flags & RTNH_F_ONLINK != 0;
         Ok(Some(Route {
@@ -273,12 +273,12 @@ impl Route {
 }
 
 /// The nexthops of RTA_MULTIPATH: each is a header of its own with attributes behind it.
-fn next_hops(family: u8, mut rest: &[u8]) -> Result<Vec<NextHop>, Malformed> {
+fn next_hops(family: u8, mut rest: &[u8]) -> Result<Vec<NextHop>, MalformedMessage> {
     let mut hops = Vec::new();
     while !rest.is_empty() {
         let length = rest.first_chunk().map(|two| usize::from(u16::from_ne_bytes(*two)));
-        let length = length.filter(|length| *length >= HOP_BYTES).ok_or(Malformed::Short)?;
-        let hop = rest.get(..length).ok_or(Malformed::Short)?;
+        let length = length.filter(|length| *length >= HOP_BYTES).ok_or(MalformedMessage::Short)?;
+        let hop = rest.get(..length).ok_or(MalformedMessage::Short)?;
         let mut gateway = None;
         for attribute in attributes(&hop[HOP_BYTES..]) {
             match attribute? {
@@ -287,7 +287,7 @@ fn next_hops(family: u8, mut rest: &[u8]) -> Result<Vec<NextHop>, Malformed> {
                 _ => {}
             }
         }
-        let index = u32_at(hop, 4).ok_or(Malformed::Short)?;
+        let index = u32_at(hop, 4).ok_or(MalformedMessage::Short)?;
         hops.push(NextHop { gateway, index, weight: u16::from(hop[3]) + 1 });
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use nix::errno::Errno;
 
 use super::socket::flag;
-use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, number, u32_at, until_nul};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, family_of, ip, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -125,11 +125,11 @@ impl Rule {
     }
 
     /// Reads the payload of an RTM_NEWRULE; `None` for one of a family that is neither IPv4 nor IPv6.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
         let &[family, destination_len, source_len, tos, table, _, _, action, ..] = payload else {
-            return Err(Malformed::Short);
+            return Err(MalformedMessage::Short);
         };
-        let flags = u32_at(payload, 8).ok_or(Malformed::Short)?;
+        let flags = u32_at(payload, 8).ok_or(MalformedMessage::Short)?;
         if !matches!(i32::from(family), libc::AF_INET | libc::AF_INET6) {
             return Ok(None);
         }
@@ -142,7 +142,7 @@ impl Rule {
             ..RuleConditions::default()
         };
         let (mut mark, mut mask) = (None, u32::MAX);
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             match attribute? {
                 (FRA_SRC, value) => source = ip(family, value),
                 (FRA_PRIORITY, value) => priority = number(value)?,
@@ -173,11 +173,11 @@ impl Rule {
         conditions.mark = mark.map(|mark| (mark, mask));
         is_conditional |= source.is_some();
         let destination = match destination {
-            Some(address) => Some(Cidr::new(address, destination_len).ok_or(Malformed::Short)?),
+            Some(address) => Some(Cidr::new(address, destination_len).ok_or(MalformedMessage::Short)?),
             None => None,
         };
         let source = match source {
-            Some(address) => Some(Cidr::new(address, source_len).ok_or(Malformed::Short)?),
+            Some(address) => Some(Cidr::new(address, source_len).ok_or(MalformedMessage::Short)?),
             None => None,
         };
         let is_ipv4 = i32::from(family) == libc::AF_INET;

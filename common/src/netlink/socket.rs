@@ -11,7 +11,7 @@ use nix::sys::socket::{
 };
 
 use super::NetlinkError;
-use super::wire::{self, HEADER_BYTES, Malformed, NetlinkMessage, NetlinkRequest};
+use super::wire::{self, HEADER_BYTES, MalformedMessage, NetlinkMessage, NetlinkRequest};
 use crate::sys;
 
 /// linux/netlink.h
@@ -130,7 +130,7 @@ impl Socket {
     pub(super) fn dump<T>(
         &mut self,
         request: impl Fn(u16) -> NetlinkRequest,
-        read: impl Fn(&[u8]) -> Result<T, Malformed>,
+        read: impl Fn(&[u8]) -> Result<T, MalformedMessage>,
     ) -> Result<Vec<T>, NetlinkError> {
         let request = request(flag::REQUEST | flag::DUMP);
         for _ in 0..TRIES {
@@ -153,7 +153,7 @@ impl Socket {
     pub(super) fn one<T>(
         &mut self,
         request: impl Fn(u16) -> NetlinkRequest,
-        read: impl Fn(&[u8]) -> Result<T, Malformed>,
+        read: impl Fn(&[u8]) -> Result<T, MalformedMessage>,
     ) -> Result<T, NetlinkError> {
         let request = request(flag::REQUEST);
         let mut answer = None;
@@ -166,7 +166,7 @@ impl Socket {
                 break;
             }
         }
-        answer.ok_or_else(|| senseless(&request, Malformed::Missing("answer")))
+        answer.ok_or_else(|| senseless(&request, MalformedMessage::Missing("answer")))
     }
 
     /// Orders a change, and waits until it is made.
@@ -319,7 +319,7 @@ fn verdict(request: &NetlinkRequest, message: &NetlinkMessage<'_>) -> Result<(),
     Err(NetlinkError::Refused { request: request.name, errno, why })
 }
 
-fn senseless(request: &NetlinkRequest, source: Malformed) -> NetlinkError {
+fn senseless(request: &NetlinkRequest, source: MalformedMessage) -> NetlinkError {
     NetlinkError::Malformed { request: request.name, source }
 }
 

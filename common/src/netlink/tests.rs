@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use proptest::prelude::*;
 
-use super::wire::{self, Malformed, NetlinkRequest, attributes, messages};
+use super::wire::{self, MalformedMessage, NetlinkRequest, attributes, messages};
 use super::{
     Address, IpsecDirection, IpsecPolicy, IpsecState, Link, Neighbour, NetlinkError, Route, Rule, Socket,
 };
@@ -80,10 +80,10 @@ fn a_message_that_lies_about_its_length_ends_the_reading() {
     assert_eq!(messages(&request).count(), 1);
     let mut longer = request.clone();
     longer[0] += 1;
-    assert_eq!(messages(&longer).last(), Some(Err(Malformed::Message)));
+    assert_eq!(messages(&longer).last(), Some(Err(MalformedMessage::Message)));
     let mut endless = request;
     endless[0] = 0;
-    assert_eq!(messages(&endless).collect::<Vec<_>>(), [Err(Malformed::Message)]);
+    assert_eq!(messages(&endless).collect::<Vec<_>>(), [Err(MalformedMessage::Message)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 
-use super::wire::{Malformed, NetlinkRequest, attributes, number, u32_at, until_nul};
+use super::wire::{MalformedMessage, NetlinkRequest, attributes, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 
 const RTM_GETTFILTER: u16 = 46;
@@ -44,16 +44,16 @@ impl QueueDiscipline {
     }
 
     /// Reads the payload of an RTM_NEWQDISC; `None` for one that the kernel has set, which has no handle.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
         let (index, handle) = (u32_at(payload, 4), u32_at(payload, 8));
-        let (index, handle) = (index.ok_or(Malformed::Short)?, handle.ok_or(Malformed::Short)?);
+        let (index, handle) = (index.ok_or(MalformedMessage::Short)?, handle.ok_or(MalformedMessage::Short)?);
         let mut kind = None;
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             if let (TCA_KIND, value) = attribute? {
                 kind = Some(text(value));
             }
         }
-        let kind = kind.ok_or(Malformed::Missing("kind"))?;
+        let kind = kind.ok_or(MalformedMessage::Missing("kind"))?;
         Ok((handle != 0).then_some(QueueDiscipline { index, kind }))
     }
 }
@@ -73,9 +73,9 @@ pub struct TrafficFilter {
 
 impl TrafficFilter {
     /// Reads the payload of an RTM_NEWTFILTER; `None` for what heads a list of filters and is none itself.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, MalformedMessage> {
         let (handle, info) = (u32_at(payload, 8), u32_at(payload, 16));
-        let (handle, info) = (handle.ok_or(Malformed::Short)?, info.ok_or(Malformed::Short)?);
+        let (handle, info) = (handle.ok_or(MalformedMessage::Short)?, info.ok_or(MalformedMessage::Short)?);
         // The upper half; the lower is the protocol.
         let [_, _, low, high] = info.to_le_bytes();
         let mut filter = TrafficFilter {
@@ -84,7 +84,7 @@ impl TrafficFilter {
             program_id: None,
             program_name: None,
         };
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             match attribute? {
                 (TCA_KIND, value) => filter.kind = text(value),
                 (TCA_OPTIONS, options) if filter.kind == "bpf" => filter.read_bpf(options)?,
@@ -94,7 +94,7 @@ impl TrafficFilter {
         Ok((handle != 0).then_some(filter))
     }
 
-    fn read_bpf(&mut self, options: &[u8]) -> Result<(), Malformed> {
+    fn read_bpf(&mut self, options: &[u8]) -> Result<(), MalformedMessage> {
         for attribute in attributes(options) {
             match attribute? {
                 (TCA_BPF_NAME, value) => self.program_name = Some(text(value)),
@@ -116,9 +116,9 @@ pub enum TrafficDirection {
 }
 
 /// The IDs of the XDP programs of a link, out of the payload of an RTM_NEWLINK; mostly none.
-pub(super) fn xdp(payload: &[u8]) -> Result<Vec<u32>, Malformed> {
+pub(super) fn xdp(payload: &[u8]) -> Result<Vec<u32>, MalformedMessage> {
     let mut ids = BTreeSet::new();
-    for attribute in attributes(payload.get(LINK_FIXED_BYTES..).ok_or(Malformed::Short)?) {
+    for attribute in attributes(payload.get(LINK_FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
         let (IFLA_XDP, nested) = attribute? else { continue };
         for attribute in attributes(nested) {
             let (kind, value) = attribute?;

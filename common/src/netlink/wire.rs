@@ -12,7 +12,7 @@ const ATTRIBUTE_KIND: u16 = 0x3fff;
 
 /// A message that breaks off, or says that it is longer than it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub enum MalformedMessage {
     /// A message's length is less than its header's, or more than there is.
     #[error("a message of a wrong length")]
     Message,
@@ -126,7 +126,9 @@ pub(super) struct NetlinkMessage<'a> {
 }
 
 /// The messages of a datagram; ends after the first malformed one.
-pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Result<NetlinkMessage<'_>, Malformed>> {
+pub(super) fn messages(
+    mut rest: &[u8],
+) -> impl Iterator<Item = Result<NetlinkMessage<'_>, MalformedMessage>> {
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -135,7 +137,7 @@ pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Result<NetlinkMe
         let whole = whole.filter(|length| *length >= HEADER_BYTES).and_then(|length| rest.get(..length));
         let Some(whole) = whole else {
             rest = &[];
-            return Some(Err(Malformed::Message));
+            return Some(Err(MalformedMessage::Message));
         };
         rest = rest.get(aligned(whole.len())..).unwrap_or_default();
         let (kind, flags) = (u16_at(whole, 4).unwrap_or(0), u16_at(whole, 6).unwrap_or(0));
@@ -148,7 +150,7 @@ pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Result<NetlinkMe
 pub(super) type Attribute<'a> = (u16, &'a [u8]);
 
 /// The attributes that follow the fixed part of a message, or fill a nested one; ends after the first malformed one.
-pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, Malformed>> {
+pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, MalformedMessage>> {
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -157,7 +159,7 @@ pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = Result<Attribu
         let whole = whole.filter(|length| *length >= ATTRIBUTE_HEADER_BYTES);
         let Some(whole) = whole.and_then(|length| rest.get(..length)) else {
             rest = &[];
-            return Some(Err(Malformed::Attribute));
+            return Some(Err(MalformedMessage::Attribute));
         };
         rest = rest.get(aligned(whole.len())..).unwrap_or_default();
         let kind = u16_at(whole, 2).unwrap_or(0) & ATTRIBUTE_KIND;
@@ -166,8 +168,8 @@ pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = Result<Attribu
 }
 
 /// What an NLMSG_ERROR, or the NLMSG_DONE of a dump, says: 0 is no error.
-pub(super) fn errno(payload: &[u8]) -> Result<Option<Errno>, Malformed> {
-    match u32_at(payload, 0).ok_or(Malformed::Short)?.cast_signed() {
+pub(super) fn errno(payload: &[u8]) -> Result<Option<Errno>, MalformedMessage> {
+    match u32_at(payload, 0).ok_or(MalformedMessage::Short)?.cast_signed() {
         0 => Ok(None),
         negative => Ok(Some(Errno::from_raw(negative.saturating_neg()))),
     }
@@ -196,8 +198,8 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 /// The whole number that an attribute holds.
-pub(super) fn number(bytes: &[u8]) -> Result<u32, Malformed> {
-    u32_at(bytes, 0).ok_or(Malformed::Short)
+pub(super) fn number(bytes: &[u8]) -> Result<u32, MalformedMessage> {
+    u32_at(bytes, 0).ok_or(MalformedMessage::Short)
 }
 
 /// The address of that family that an attribute holds; `None` if it is neither IPv4's nor IPv6's.

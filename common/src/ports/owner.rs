@@ -6,7 +6,7 @@ use super::search::{FinalSocket, PortHolders, PortSearch, search};
 use super::{AddressNeed, PortLine, PortNames, PortsSnapshot, read};
 use crate::failure::{Failure, Status};
 use crate::hint;
-use crate::map::{LookDepth, MapError, Unseen};
+use crate::map::{LookDepth, MapError, UnseenNamespaces};
 use crate::output::one_line;
 use crate::process::Process;
 use crate::target::{SocketPlace, Transport};
@@ -182,7 +182,7 @@ fn decide<'a>(
 }
 
 /// What could not be looked at, if it matters.
-fn in_the_way(unseen: &Unseen, is_certain: bool, snapshot: &PortsSnapshot) -> Option<String> {
+fn in_the_way(unseen: &UnseenNamespaces, is_certain: bool, snapshot: &PortsSnapshot) -> Option<String> {
     if unseen.is_empty() {
         return None;
     }

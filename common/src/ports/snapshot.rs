@@ -14,7 +14,7 @@ use super::ipvs::{self, BalancedService};
 use super::nat_rule::{NatCondition, NatHook, NatTable};
 use super::tunnels::tunnels;
 use super::{SocketHolders, ip_tables, nft};
-use crate::map::{LookDepth, MapEntry, MapError, Unseen, walk_inside};
+use crate::map::{LookDepth, MapEntry, MapError, UnseenNamespaces, walk_inside};
 use crate::netlink::{
     ANYCAST, Chain, ListeningSocket, Netfilter, NetlinkError, Socket, TableFamily, listening_sockets,
 };
@@ -55,7 +55,7 @@ pub struct PortsSnapshot {
     /// Who has the sockets.
     pub holders: SocketHolders,
     /// What could not be looked at.
-    pub unseen: Unseen,
+    pub unseen: UnseenNamespaces,
 }
 
 /// For whom the addresses of all namespaces are read.
@@ -226,7 +226,7 @@ fn bound_interfaces(sockets: &[ListeningSocket]) -> Result<HashMap<u32, String>,
 
 fn read_addresses(
     namespaces: &mut [NetnsPorts],
-    unseen: &mut Unseen,
+    unseen: &mut UnseenNamespaces,
     depth: LookDepth,
 ) -> Result<(), MapError> {
     let walk = walk_inside(depth, |entry, _| {

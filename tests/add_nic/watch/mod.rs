@@ -17,7 +17,7 @@ use support::container::{Container, Options};
 use support::fake_docker;
 use support::fake_engine::{Answer, FakeEngine, Script};
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 use support::tools;
 use support::until::until;
@@ -33,7 +33,7 @@ fn write(lab: &Lab, text: &str) {
 }
 
 /// A watch whose stderr is in its stdout, so that one can wait for both.
-fn watch(lab: &Lab, options: &str) -> Running {
+fn watch(lab: &Lab, options: &str) -> RunningProgram {
     lab.shell(&format!("exec {} --watch {FILE} {options} 2>&1", tools::tool("add-nic"))).start()
 }
 
@@ -43,7 +43,7 @@ fn engine(lab: &Lab, containers: &[&Container]) -> FakeEngine {
 
 /// Waits until it has said `text` so often.
 #[track_caller]
-fn wait_for_times(watch: &Running, text: &str, times: usize) {
+fn wait_for_times(watch: &RunningProgram, text: &str, times: usize) {
     until(&format!("{text:?} is said {times} times"), || {
         assert!(!watch.has_ended_within(std::time::Duration::ZERO), "{}", watch.so_far());
         watch.so_far().stdout.matches(text).count() >= times

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::wait_for_times;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::need;
 use support::spare_docker::SpareDocker;
@@ -17,7 +17,7 @@ use support::world::World;
 
 /// A watch of a real engine's containers, with a file of its own. Ended with the test.
 struct Real {
-    watch: Running,
+    watch: RunningProgram,
     file: String,
 }
 

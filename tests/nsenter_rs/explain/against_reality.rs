@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::users::{as_user, lab_with_users};
 use support::container::Options;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 
 /// Reads `TARGET|OPTIONS` and says it again with the exit statuses of the explanation, of ours and of util-linux.
@@ -47,7 +47,7 @@ const OPTIONS: [&str; 17] = [
 const SAME_IN_UTIL_LINUX: [&str; 4] = ["-n", "-u", "-m", "-p"];
 
 /// Namespaces of all kinds but the clocks, made by whoever `maker` runs as, in a user namespace of his.
-fn container_of(mut maker: Command) -> (Running, String) {
+fn container_of(mut maker: Command) -> (RunningProgram, String) {
     maker.args(["unshare", "--user", "--map-root-user", "--net", "--uts", "--mount", "--pid", "--cgroup"]);
     maker.args(["--fork", "sh", "-c", "read -r pid _ </proc/self/stat; echo $pid; read -r _"]);
     let container = maker.start_with(Stdio::piped());

@@ -13,7 +13,7 @@ use support::container::{Container, Options, Root};
 use support::fake_docker;
 use support::fake_engine::FakeEngine;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::need;
 use support::tier::is_all;
 
@@ -142,11 +142,11 @@ const NAMES: [&str; 6] = ["own", "bare", "weak", "files", "cwd", "exited"];
 struct Scene {
     lab: Lab,
     containers: Vec<Container>,
-    processes: Vec<(&'static str, Running, String)>,
+    processes: Vec<(&'static str, RunningProgram, String)>,
     _engine: FakeEngine,
 }
 
-fn said_pid(running: Running, name: &'static str) -> (&'static str, Running, String) {
+fn said_pid(running: RunningProgram, name: &'static str) -> (&'static str, RunningProgram, String) {
     let pid = running.first_line().unwrap_or_else(|| panic!("{name}: {}", running.so_far()));
     (name, running, pid)
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::users::{as_user, lab_with_users, users_container};
 use support::container::Options;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 use support::tools;
 use support::until::until;
@@ -48,7 +48,7 @@ fn root_of(lab: &Lab, target: &str) -> Command {
 }
 
 /// A process of an ordinary user that runs `file`, and its PID.
-fn users_process(lab: &Lab, file: &str) -> (Running, String) {
+fn users_process(lab: &Lab, file: &str) -> (RunningProgram, String) {
     let script = format!("echo $$; exec {file}");
     let process = as_user(lab, &["sh", "-c", &script]).start_with(Stdio::piped());
     let pid = process.first_line().unwrap();

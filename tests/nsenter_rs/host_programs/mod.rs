@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::scratch::unique;
 use support::skip::{Missing, need, skipped};
 use support::tools::static_tool;
@@ -37,7 +37,7 @@ struct Served<'world> {
     /// A program in it.
     file: &'static str,
     /// It is pinged all the time, so that there is something to capture.
-    _pings: Running,
+    _pings: RunningProgram,
 }
 
 impl<'world> Served<'world> {

@@ -8,7 +8,7 @@ use super::{Scene, scene};
 use support::container::Options;
 use support::lab::Lab;
 use support::name_server;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 
 #[test]
@@ -188,7 +188,7 @@ time.sleep(1000)
 ";
 
 /// Python on the lab's host, in the mount namespace of the container.
-fn python(scene: &Scene, script: &str) -> Running {
+fn python(scene: &Scene, script: &str) -> RunningProgram {
     // The container has no /dev/fuse, but what holds one may give it away.
     let enter = "exec 3<>/dev/fuse || true; exec nsenter --target \"$0\" --mount python3 -c \"$1\"";
     scene.lab.command("bash").args(["-c", enter, &scene.pid, script]).start()

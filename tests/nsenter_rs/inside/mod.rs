@@ -14,7 +14,7 @@ use std::process::Command;
 use support::container::{Container, Options};
 use support::lab::Lab;
 use support::name_server;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::Missing;
 
 /// A lab with an `/etc` of its own, whose host looks names up in ways that a container has not: by a resolver that
@@ -73,7 +73,7 @@ impl Scene {
     }
 
     /// A name server on 127.0.0.1 in the container's network.
-    fn name_server(&self, answer: &str) -> Running {
+    fn name_server(&self, answer: &str) -> RunningProgram {
         name_server::start(&self.lab, &["nsenter", "--target", &self.pid, "--net", "--"], answer)
     }
 }

@@ -5,11 +5,11 @@ use std::process::Stdio;
 use super::furnished;
 use support::lab::Lab;
 use support::name_server;
-use support::run::{Run, Running};
+use support::run::{Run, RunningProgram};
 use support::skip::{Missing, need, program};
 
 /// A host, and a container that an ordinary user made in a user namespace of its own, with its PID.
-fn rootless() -> Result<(super::Scene, Running, String), Missing> {
+fn rootless() -> Result<(super::Scene, RunningProgram, String), Missing> {
     let lab = Lab::with_users()?;
     lab.user_namespace()?;
     program("setpriv", "util-linux")?;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{LIMIT, Running};
+use support::run::{LIMIT, RunningProgram};
 use support::until::until_some;
 
 /// Where the program is: with and without a PID namespace of its own.
@@ -25,7 +25,7 @@ fn pty(lab: &Lab, web: &Container, way: &str, script: &str) -> Command {
 
 /// The PID that the test sees of the process called `name` below `running`, once there is one.
 #[track_caller]
-pub(crate) fn find(running: &Running, name: &str) -> i32 {
+pub(crate) fn find(running: &RunningProgram, name: &str) -> i32 {
     let found = eventually(|| {
         let mut line = vec![running.pid()];
         while let Some(pid) = line.pop() {

@@ -10,13 +10,13 @@ use nix::unistd::Pid;
 use super::{WAYS, eventually, find, has_ended, web};
 use support::container::Container;
 use support::lab::Lab;
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run, RunningProgram};
 use support::skip::{Missing, need, program};
 use support::tools;
 
 /// A shell at a terminal: it says which one, and runs `line`, in which `ENTER` is us.
 struct Operator {
-    running: Running,
+    running: RunningProgram,
     tty: String,
     /// The terminal's modes before we were run.
     before: String,

@@ -3,7 +3,7 @@
 use super::change::{RTM_DELLINK, RTM_SETLINK};
 use super::{FIXED_BYTES, IFLA_EXT_MASK, RTM_GETLINK};
 use crate::netlink::socket::flag;
-use crate::netlink::wire::{Malformed, NetlinkRequest, attributes, u32_at};
+use crate::netlink::wire::{MalformedMessage, NetlinkRequest, attributes, u32_at};
 use crate::netlink::{NetlinkError, Socket};
 
 const IFLA_AF_SPEC: u16 = 26;
@@ -28,10 +28,10 @@ pub struct PortVlan {
 
 impl PortVlan {
     /// The VLANs in the payload of an RTM_NEWLINK about one port.
-    fn read(payload: &[u8]) -> Result<Vec<Self>, Malformed> {
-        let index = u32_at(payload, 4).ok_or(Malformed::Short)?;
+    fn read(payload: &[u8]) -> Result<Vec<Self>, MalformedMessage> {
+        let index = u32_at(payload, 4).ok_or(MalformedMessage::Short)?;
         let mut vlans = Vec::new();
-        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
             let (IFLA_AF_SPEC, nested) = attribute? else { continue };
             for info in attributes(nested) {
                 if let (IFLA_BRIDGE_VLAN_INFO, &[a, b, c, d]) = info? {
