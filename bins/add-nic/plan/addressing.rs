@@ -6,8 +6,9 @@ use common::cidr::Cidr;
 use common::failure::Failure;
 use common::target::{IfName, Mac};
 
-use crate::model::change::{AddressSpec, PlanStep};
+use crate::model::change::{AddressSpec, PlanStep, Undo};
 use crate::model::netns::Netns;
+use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
 
 /// An address. A /32 or /128 gets the other end's address as its peer, which creates a route to it.
@@ -44,6 +45,16 @@ pub(super) fn allow_ipv6(
             format_args!("the kernel has no IPv6, or /proc/sys of {whose} is hidden"),
         )),
     }
+}
+
+/// The steps that put a link to use that is in the container already: IPv6 allowed, up, its addresses. They go with their link.
+pub(super) fn put_to_use(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
+    let allowed = allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?;
+    let up = PlanStep::SetUp { netns: Netns::Container, link: nic.name.clone() };
+    let addresses = nic.addresses.iter().map(|cidr| {
+        PlanStep::AddAddress(address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty()))
+    });
+    Ok(allowed.into_iter().chain([up]).chain(addresses).map(|step| (step, Undo::WithItsLink)).collect())
 }
 
 /// The link-local address of a new link that has other IPv6 addresses, to be added before the link is up. The kernel would add

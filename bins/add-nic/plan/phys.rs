@@ -5,7 +5,7 @@ use common::failure::Failure;
 use common::netlink::{Address, Link, Route};
 use common::target::IfName;
 
-use super::addressing::{address_spec, allow_ipv6};
+use super::addressing::put_to_use;
 use crate::model::change::{AddressSpec, MovedNic, NicIdentity, PlanStep, Undo};
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
@@ -53,13 +53,7 @@ pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Resu
             .map(|spec| (PlanStep::DelAddress(spec.clone()), Undo::By(PlanStep::AddAddress(spec)))),
     );
     steps.push((PlanStep::TakeNic(moved.clone()), Undo::By(PlanStep::GiveNicBack(moved))));
-    let with_its_link = |step| (step, Undo::WithItsLink);
-    steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
-    steps.push(with_its_link(PlanStep::SetUp { netns: Netns::Container, link: nic.name.clone() }));
-    for cidr in &nic.addresses {
-        let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
-        steps.push(with_its_link(PlanStep::AddAddress(spec)));
-    }
+    steps.extend(put_to_use(&nic, input)?);
     Ok(Plan { nic, steps, links: vec![] })
 }
 

@@ -4,7 +4,7 @@ use common::failure::Failure;
 use common::netlink::Link;
 use common::target::{IfName, Mac};
 
-use super::addressing::{address_spec, allow_ipv6};
+use super::addressing::put_to_use;
 use crate::model::change::{PlanStep, StackedKind, StackedLink, Undo};
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd, ParentLink};
@@ -46,13 +46,7 @@ pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) 
         passing_name: if taken_outside { input.passing_name() } else { None },
     };
     steps.push((PlanStep::AddStackedLink(stacked.clone()), Undo::By(PlanStep::DelStackedLink(stacked))));
-    let with_its_link = |step| (step, Undo::WithItsLink);
-    steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
-    steps.push(with_its_link(PlanStep::SetUp { netns: Netns::Container, link: nic.name.clone() }));
-    for cidr in &nic.addresses {
-        let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
-        steps.push(with_its_link(PlanStep::AddAddress(spec)));
-    }
+    steps.extend(put_to_use(&nic, input)?);
     Ok(Plan { nic, steps, links: vec![] })
 }
 
