@@ -127,3 +127,25 @@ fn a_name_is_looked_up_in_the_files_of_the_process() {
     assert_eq!(status, 2, "the host has no such name: {said}");
     lab.run("kill $(cat /run/pid.a)");
 }
+
+/// Its table has an owner, and nft may not change it; it is told by its own program which interfaces to trust.
+#[test]
+fn what_firewalld_drops_is_not_for_nft_to_delete() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    lab.set_up(
+        "nft 'add table inet firewalld; add chain inet firewalld filter_FORWARD { type filter hook forward priority filter + 10; }
+        add rule inet firewalld filter_FORWARD ip protocol icmp reject with icmp admin-prohibited'",
+    )
+    .unwrap();
+    for way in ["--explain", ""] {
+        let ran = lab.run(&format!("timeout 60 netns-trace {way} netns:a 198.18.2.2"));
+        assert_eq!(ran.status, 1, "{}", ran.said);
+        assert!(ran.said.contains("nft inet firewalld filter_FORWARD, rule 1: "), "{}", ran.said);
+        assert!(
+            ran.said.contains("fix:   firewall-cmd --zone=trusted --change-interface=va\n"),
+            "{}",
+            ran.said
+        );
+    }
+}

@@ -15,19 +15,6 @@ use crate::score::{FaultScore, LevelScore, count, percent};
 /// So many of a hundred fixes fix the fault and change nothing else: what was reached, and never less.
 const LEAST_FIXED: usize = 90;
 
-/// Faults that are said to be none at a level or another; one that is found goes from the list, and none comes.
-const STILL_WORKS: [&str; 5] = [
-    // What notrack makes of a packet, and tables of the family arp, are not looked at without a probe.
-    "nft-fwd-invalid",
-    "nft-arp",
-    // The probe ignores the MTU of a route, as ping does not.
-    "mtu-route",
-    // The kernel answers for a program that is stopped.
-    "frozen",
-    // The neighbour was learnt from a request of the other side, meanwhile.
-    "br-bcast-off",
-];
-
 #[test]
 fn each_fault_is_called_what_it_is_and_the_printed_commands_fix_it() {
     need!(observers());
@@ -50,8 +37,7 @@ fn each_fault_is_called_what_it_is_and_the_printed_commands_fix_it() {
         let is_false =
             |score: &&FaultScore| score.levels.iter().any(|said| said.level == *level && said.is_false_works);
         let false_works: Vec<&str> = scores.iter().filter(is_false).map(|score| score.row.id).collect();
-        let new: Vec<&&str> = false_works.iter().filter(|id| !STILL_WORKS.contains(*id)).collect();
-        assert!(new.is_empty(), "{}: said to be no faults: {new:?}", level.word());
+        assert!(false_works.is_empty(), "{}: said to be no faults: {false_works:?}", level.word());
         let right = percent(count(&scores, *level, LevelScore::is_right), scores.len());
         let least = level.least_percent();
         assert!(right >= least, "{}: {right} % are right, and {least} % were", level.word());

@@ -8,7 +8,7 @@ mod settings;
 use common::cli::FindSession;
 use common::diagnose::host::{HostFacts, NetnsFacts};
 use common::failure::Failure;
-use common::firewall::NetnsFilters;
+use common::firewall::{NamedSet, NetnsFilters};
 use common::map::{MappedNetns, UnseenNamespaces, Visit, WantedDetails, details, walk};
 use common::netns::Home;
 
@@ -75,7 +75,11 @@ fn read(home: &Home, visit: &Visit<'_>, netns: &MappedNetns) -> (NetnsFacts, Vec
             facts.routes = read.routes;
             facts.neighbours = read.neighbours;
             facts.fdb = read.fdb;
-            facts.filters = read.firewall.map(|chains| NetnsFilters { chains, is_whole });
+            facts.filters = read.firewall.map(|chains| {
+                let sets =
+                    home.inside(&visit.namespace, || NamedSet::read_mentioned(&chains)).unwrap_or_default();
+                NetnsFilters { chains, sets, is_whole }
+            });
         }
         Err(error) => why.push(error.to_string()),
     }

@@ -72,19 +72,18 @@ pub fn trace_probe(
         first => first,
     };
     place_by_names(&mut followed.events, &walk.hops);
+    let ifname = |inode, index| {
+        let link = state.map.netns(inode)?.link(index)?;
+        Some(link.link.name.to_string_lossy().into_owned())
+    };
     let rule = deciding_drop(&followed.events).and_then(|(inode, decision)| {
         let netns = state.netns(inode).ok()?;
         let words = rule_words(decision, &netns.namespace, home)?;
-        let undo = state.inside(inode, words.undo.clone());
+        let from = decision.interfaces.0.and_then(|index| ifname(inode, index));
+        let undo = state.undone(inode, &words.table, from.as_deref(), words.undo.clone());
         Some((words, undo))
     });
-    let places = SeenPlaces {
-        who: &|inode| state.who(inode),
-        ifname: &|inode, index| {
-            let link = state.map.netns(inode)?.link(index)?;
-            Some(link.link.name.to_string_lossy().into_owned())
-        },
-    };
+    let places = SeenPlaces { who: &|inode| state.who(inode), ifname: &ifname };
     let report = judged(walk, &followed, rule, &places);
     Ok(TracedProbe { report, followed, delivered_to })
 }

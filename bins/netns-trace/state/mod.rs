@@ -10,7 +10,7 @@ use std::rc::Rc;
 use common::cli::FindSession;
 use common::failure::{Failure, Status};
 use common::find::host;
-use common::firewall::{FilterPacket, IpsecFate};
+use common::firewall::{FilterPacket, IpsecFate, is_firewalld, trusted_by_firewalld};
 use common::hint;
 use common::hint::Hint;
 use common::map::{HostMap, LookDepth, MappedNetns, NetnsNames};
@@ -110,6 +110,16 @@ impl HostState {
     /// How full the connection tracking table of a namespace is.
     pub fn conntrack(&self, inode: u64) -> Option<TrackedFlows> {
         self.netns(inode).ok()?.conntrack(&self.home)
+    }
+
+    /// A command that undoes a rule of that table in the network of that namespace. firewalld's own is undone by it alone, where it is
+    /// known by which interface the packet came in.
+    pub fn undone(&self, inode: u64, table: &str, from: Option<&str>, command: Option<Hint>) -> Option<Hint> {
+        if !is_firewalld(table) {
+            return self.inside(inode, command);
+        }
+        let is_own = self.map.netns(inode)?.is_own;
+        from.filter(|_| is_own).and_then(trusted_by_firewalld)
     }
 
     /// A command in the network of that namespace: as it is in our own; nothing where no TARGET means the other.

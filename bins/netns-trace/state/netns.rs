@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use common::failure::{Failure, with_sudo};
-use common::firewall::NetnsFilters;
+use common::firewall::{FilterListing, NamedSet, NetnsFilters};
 use common::map::{LinkProgram, NetnsDetails, WantedDetails, details};
 use common::namespace::Namespace;
 use common::netlink::{
@@ -128,13 +128,8 @@ impl VisitedNetns {
     /// Its packet filters.
     pub fn filters(&self) -> &NetnsFilters {
         self.filters.get_or_init(|| {
-            let wanted = WantedDetails { firewall: true, ..WantedDetails::default() };
-            match details(&self.namespace, wanted) {
-                Ok(NetnsDetails { firewall: Some(chains), not_read, .. }) => {
-                    NetnsFilters { chains, is_whole: not_read.is_empty() }
-                }
-                _ => NetnsFilters::default(),
-            }
+            let home = Home::current().ok();
+            home.and_then(|home| home.inside(&self.namespace, filters_here).ok()).unwrap_or_default()
         })
     }
 
@@ -160,4 +155,10 @@ impl VisitedNetns {
         let number = |key: &str| self.setting(home, &format!("netfilter/{key}"))?.parse().ok();
         Some(TrackedFlows { used: number("nf_conntrack_count")?, most: number("nf_conntrack_max")? })
     }
+}
+
+/// Those of the namespace that this thread is in, with the sets that they look into.
+fn filters_here() -> NetnsFilters {
+    let FilterListing { chains, not_read } = FilterListing::read();
+    NetnsFilters { sets: NamedSet::read_mentioned(&chains), is_whole: not_read.is_empty(), chains }
 }

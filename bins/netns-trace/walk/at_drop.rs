@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use common::diagnose::Cause;
+use common::firewall::ChainHook;
 use common::map::LinkPlace;
 use common::output::one_line;
 
@@ -251,7 +252,11 @@ fn by_rule(walker: &Walker<'_>, netns: u64, kind: &DropKind) -> DropCause {
     };
     match walker.drop_rule(netns, hook, kind) {
         DropRule::Certain(chain, place) => {
-            let reason = walker.dropped_by(netns, chain, &place, false);
+            let came_in = kind
+                .index
+                .filter(|_| matches!(chain, ChainHook::Prerouting | ChainHook::Input | ChainHook::Forward));
+            let from = came_in.map(|index| walker.link_name(LinkPlace { netns, index }));
+            let reason = walker.dropped_by(netns, (chain, from.as_deref()), &place, false);
             DropCause {
                 cause: Some(reason.cause),
                 short: in_short(&place),

@@ -1,7 +1,7 @@
 //! A bridge on the way: whether it takes a frame from one port to another.
 
 use common::diagnose::Cause;
-use common::firewall::{ChainHook, HookFamily};
+use common::firewall::{ChainHook, FilterPacket, HookFamily};
 use common::hint;
 use common::map::{LinkPlace, MappedLink};
 use common::netlink::{FdbEntry, FdbOrigin, PortState};
@@ -163,15 +163,21 @@ impl Walker<'_> {
         self.stop(place, reason);
     }
 
+    /// The hooks of the family `bridge`.
+    pub fn bridge_hooks(&mut self, bridge: LinkPlace, packet: &FilterPacket) {
+        for hook in [ChainHook::Prerouting, ChainHook::Forward, ChainHook::Postrouting] {
+            let place = self.link_place(bridge, Some(super::filter::word(hook)));
+            self.filtered(place, HookFamily::Bridge, hook, packet);
+        }
+    }
+
     /// Filters for what is bridged: those of the family `bridge`, and with br_netfilter those of IP.
     fn bridged_filters(&mut self, bridge: LinkPlace, from: LinkPlace, to: LinkPlace) {
         let ports = [from, to].map(|port| self.link_name(port));
         let mut packet = self.packet.filtered(Some(&ports[0]), Some(&ports[1]));
         packet.is_bridged = true;
-        for hook in [ChainHook::Prerouting, ChainHook::Forward, ChainHook::Postrouting] {
-            let place = self.link_place(bridge, Some(super::filter::word(hook)));
-            self.filtered(place, HookFamily::Bridge, hook, &packet);
-        }
+        self.bridge_hooks(bridge, &packet);
+        self.questioned_on_bridge(bridge, from, to);
         let key = match self.packet.is_six() {
             false => "bridge/bridge-nf-call-iptables",
             true => "bridge/bridge-nf-call-ip6tables",

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use common::diagnose::Cause;
 use common::firewall::FilterChain;
 use common::hint;
+use common::hint::Hint;
 use common::netlink::ListeningSocket;
 use common::ports::{SocketHolder, SocketHolders};
 use common::target::Transport;
 
+use super::packet::TrackedPacket;
 use super::routes::network_of;
 use super::walker::{StopReason, Walker};
 use crate::model::{HopHook, ProbeProtocol, TraceVerdict};
@@ -153,8 +155,7 @@ impl Walker<'_> {
                 self.who(router.netns),
                 self.shown(router.out)
             );
-            let program =
-                common::hint::Hint::say(if self.packet.is_six() { "ip6tables" } else { "iptables" });
+            let program = Hint::say(if self.packet.is_six() { "ip6tables" } else { "iptables" });
             let name = self.pasted(router.out);
             let command = name.and_then(|name| {
                 hint!("{} -t nat -A POSTROUTING -s {} -o {} -j MASQUERADE", program, network, name)
@@ -166,6 +167,41 @@ impl Walker<'_> {
             return true;
         }
         false
+    }
+
+    /// The sender takes the answer only if it comes from where the probe was sent to: one that goes past the router that has
+    /// replaced the destination does not.
+    pub fn recognised(&mut self, sender: u64) {
+        let (asked, answers) = (self.probe.destination, self.packet.source);
+        let is_from_port = self.packet.source_port == self.probe.protocol.port();
+        if asked == answers && is_from_port {
+            return;
+        }
+        let replaced = |flow: &&TrackedPacket| {
+            (flow.before.destination, flow.before.port) != (flow.after.destination, flow.after.port)
+        };
+        let Some(flow) = self.tracked.iter().find(replaced).cloned() else {
+            self.doubt(format!("the answer comes from {answers}, and {asked} was asked"));
+            return;
+        };
+        let text = format!(
+            "{}: leads {asked} to {}, whose answer goes past it to {}, which knows only {asked}",
+            self.who(flow.netns),
+            flow.after.destination,
+            self.who(sender)
+        );
+        let reason = StopReason::new(Cause::NoMasquerade, TraceVerdict::Lost, text)
+            .fixed_by(self.inside(flow.netns, self.hairpin_rule(&flow)));
+        let place = self.place(flow.netns, None, Some(HopHook::Postrouting));
+        self.stop(place, reason);
+    }
+
+    /// The rule that has the answers to what is led elsewhere come back the same way.
+    fn hairpin_rule(&self, flow: &TrackedPacket) -> Option<Hint> {
+        let network = self.network_around(flow.netns, flow.before.source)?;
+        let program = Hint::say(if self.packet.is_six() { "ip6tables" } else { "iptables" });
+        let to = flow.after.destination;
+        hint!("{} -t nat -A POSTROUTING -s {} -d {} -j MASQUERADE", program, network, to)
     }
 
     /// The network of one of a namespace's links that has the address in it.

@@ -1,7 +1,7 @@
 //! Which rule dropped a packet that netfilter is known to have dropped in a hook: the only one that can have, or none is named.
 
 use common::firewall::{
-    ChainHook, DropPlace, FilterPacket, FilterProgram, HookFamily, NetnsFilters, PacketProtocol,
+    ChainHook, DropPlace, FilterPacket, FilterProgram, HookFamily, NetnsFilters, PacketFlow, PacketProtocol,
     iptables_words,
 };
 use common::map::LinkPlace;
@@ -199,7 +199,10 @@ fn judged_packet(packet: &DroppedPacket) -> Option<FilterPacket> {
     let mut judged = FilterPacket::first(protocol, packet.source, packet.destination);
     (judged.source_port, judged.port, judged.mark) = (source_port, port, Some(packet.mark));
     judged.is_answer = packet.flow == DroppedFlow::Established;
-    judged.is_tracked = matches!(packet.flow, DroppedFlow::New | DroppedFlow::Established);
+    judged.flow = match packet.flow {
+        DroppedFlow::New | DroppedFlow::Established => PacketFlow::Tracked,
+        _ => PacketFlow::Unknown,
+    };
     Some(judged)
 }
 

@@ -4,7 +4,8 @@ use std::fs;
 
 use common::diagnose::Cause;
 use common::firewall::{
-    ChainHook, DropPlace, FilterPacket, FilterProgram, HookFamily, PacketTranslation, iptables_words,
+    ChainHook, DropPlace, FilterPacket, FilterProgram, HookFamily, PacketFlow, PacketTranslation,
+    iptables_words,
 };
 use common::hint;
 use common::hint::Hint;
@@ -94,27 +95,49 @@ impl Walker<'_> {
         let netns = place.netns;
         let visited = self.state.netns(netns).ok()?;
         let filters = visited.filters();
-        let is_tracked = !self.untracked.contains(&netns);
-        let packet = FilterPacket { is_tracked, ..packet.clone() };
-        let run = filters.run(family, hook, &packet);
-        if !run.is_tracked && is_tracked {
-            self.untracked.push(netns);
+        let is_tracked = packet.flow == PacketFlow::Tracked;
+        let flow = if is_tracked { self.flow(netns, packet.is_answer) } else { packet.flow };
+        let chosen_ports = self.chosen_ports;
+        let run = filters.run(family, hook, &FilterPacket { flow, chosen_ports, ..packet.clone() });
+        if is_tracked && run.flow != flow {
+            self.flows.insert((netns, packet.is_answer), run.flow);
         }
+        let from = packet.from.as_deref();
         if !filters.is_whole {
             self.doubt(format!("the packet filters of {} could not be read whole", self.who(netns)));
         }
         for may in &run.may_drop {
-            let reason = self.dropped_by(netns, hook, may, true);
+            let reason = self.dropped_by(netns, (hook, from), may, true);
             self.suspect(place.clone(), reason);
         }
         if let Some(by) = &run.dropped {
-            let reason = self.dropped_by(netns, hook, by, false);
+            let reason = self.dropped_by(netns, (hook, from), by, false);
             self.stop(place, reason);
         }
         Some((run.translation, run.may_translate, run.mark))
     }
 
-    pub fn dropped_by(&self, netns: u64, hook: ChainHook, by: &DropPlace, is_doubt: bool) -> StopReason {
+    /// What connection tracking makes of the packet in a namespace. The answer to one that it has not tracked belongs to no flow, and
+    /// neither an echo reply nor the second segment of a connection begins one; a datagram does.
+    fn flow(&self, netns: u64, is_answer: bool) -> PacketFlow {
+        if let Some(known) = self.flows.get(&(netns, is_answer)) {
+            return *known;
+        }
+        match self.flows.get(&(netns, false)).filter(|_| is_answer) {
+            Some(PacketFlow::Untracked) => PacketFlow::Invalid,
+            Some(other) => *other,
+            None => PacketFlow::Tracked,
+        }
+    }
+
+    /// Why it is stopped at a hook, to which it came by that interface.
+    pub fn dropped_by(
+        &self,
+        netns: u64,
+        (hook, from): (ChainHook, Option<&str>),
+        by: &DropPlace,
+        is_doubt: bool,
+    ) -> StopReason {
         let (cause, verdict) = match (by.rule.is_some(), by.reset) {
             (false, _) => (Cause::FilterPolicy, TraceVerdict::Lost),
             (true, None) => (Cause::FilterDrop, TraceVerdict::Lost),
@@ -126,18 +149,24 @@ impl Walker<'_> {
         };
         let mut reason = StopReason::new(cause, verdict, sentence(hook, by, is_doubt));
         reason.rule = by.rule.clone();
-        let fix = self.inside(netns, undo(by));
+        let fix = self.state.undone(netns, &by.table, from, undo(by));
         if is_doubt { reason } else { reason.fixed_by(fix) }
     }
 
     /// The filters of an interface: nftables' tables of the family netdev.
     pub fn device_hook(&mut self, link: LinkPlace, hook: HopHook) {
+        let packet = self.packet.filtered(None, None);
+        self.device_hook_of(link, hook, &packet);
+    }
+
+    /// The same of any packet. No flow is known there yet.
+    pub fn device_hook_of(&mut self, link: LinkPlace, hook: HopHook, packet: &FilterPacket) {
         let name = self.link_name(link);
         let (family, from, out) = match hook {
-            HopHook::Egress => (HookFamily::Egress(&name), None, Some(name.as_str())),
-            _ => (HookFamily::Ingress(&name), Some(name.as_str()), None),
+            HopHook::Egress => (HookFamily::Egress(&name), None, Some(name.clone())),
+            _ => (HookFamily::Ingress(&name), Some(name.clone()), None),
         };
-        let packet = self.packet.filtered(from, out);
+        let packet = FilterPacket { from, out, flow: PacketFlow::Invalid, ..packet.clone() };
         let place = self.link_place(link, Some(hook));
         self.filtered(place, family, ChainHook::Prerouting, &packet);
     }

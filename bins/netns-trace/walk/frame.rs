@@ -43,6 +43,7 @@ impl Walker<'_> {
         };
         let is_known = self.neighbour(out, next_hop, &station, &owners);
         self.carry(out, &station, is_known);
+        self.question = None;
         PacketStep::Arrived(station.place)
     }
 
@@ -138,6 +139,7 @@ impl Walker<'_> {
         }
         self.squeeze(from, out);
         self.squeeze(to, out);
+        self.questioned_on_cable(from, to);
         self.pass(to);
         self.ingress(to);
     }

@@ -23,7 +23,7 @@ impl Walker<'_> {
         if self.packet.is_six() {
             let key = format!("ipv6/conf/{name}/disable_ipv6");
             if self.state.is_on(netns, &key) == Some(true) {
-                self.ipv6_off(place);
+                self.ipv6_off(place, None);
                 return PacketStep::Stopped;
             }
         }

@@ -13,6 +13,7 @@ mod leave;
 mod neighbour;
 mod output;
 mod packet;
+mod question;
 mod routes;
 mod segment;
 mod silent;
@@ -48,8 +49,10 @@ pub fn walk(
         if is_taken && !matches!(probe.protocol, ProbeProtocol::Udp(_)) {
             walker.packet = walker.packet.answer();
             let back = walker.journey(there);
-            if back.is_some_and(|netns| netns != from) {
-                walker.doubt("the answer leads to another namespace".to_owned());
+            match back {
+                Some(netns) if netns == from => walker.recognised(from),
+                Some(_) => walker.doubt("the answer leads to another namespace".to_owned()),
+                None => {}
             }
         }
     }

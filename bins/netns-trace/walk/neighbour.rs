@@ -1,22 +1,19 @@
 //! Whose MAC address a packet is sent to: the neighbour table, and whether its owner can be asked.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use common::diagnose::Cause;
-use common::firewall::{ChainHook, HookFamily, PacketProtocol};
 use common::hint;
 use common::map::LinkPlace;
 use common::target::Mac;
 
-use super::segment::SegmentStation;
+use super::segment::{SegmentStation, reach};
 use super::walker::{StopReason, Walker};
 use crate::model::{HopHook, TraceVerdict};
 
 /// linux/neighbour.h: NUD_PERMANENT, and all states in which the kernel sends without asking.
 const PERMANENT: u16 = 0x80;
 const USED: u16 = 0x80 | 0x40 | 0x02 | 0x04 | 0x08 | 0x10;
-/// RFC 4861.
-const SOLICITATION: u8 = 135;
 
 impl Walker<'_> {
     /// Which of those that have the address gets the packet.
@@ -71,8 +68,12 @@ impl Walker<'_> {
                 self.asking(),
                 self.at(other)
             );
+            // What was learned from the wrong answer stays for half a minute.
+            let name = self.pasted(out);
+            let forget = name.and_then(|name| hint!("ip neigh flush to {} dev {}", address, name));
             let reason = StopReason::new(Cause::NeighbourOtherHost, TraceVerdict::Refused, text)
-                .fixed_by(self.without_address(meant.place, address));
+                .fixed_by(self.without_address(meant.place, address))
+                .fixed_by(self.inside(out.netns, forget));
             let place = self.link_place(meant.place, Some(HopHook::Neighbour));
             self.stop(place, reason);
             return;
@@ -130,7 +131,8 @@ impl Walker<'_> {
         false
     }
 
-    /// An entry that somebody set is wrong; one that was learned may be of somebody whom we do not see.
+    /// An entry that somebody set is wrong, and one that was learned of an interface that has the address no more; another one may be
+    /// of somebody whom we do not see.
     fn wrong_mac(
         &mut self,
         out: LinkPlace,
@@ -149,7 +151,12 @@ impl Walker<'_> {
         let reason = StopReason::new(Cause::NeighbourWrongMac, TraceVerdict::Lost, text)
             .fixed_by(self.inside(out.netns, command));
         let place = self.link_place(out, Some(HopHook::Neighbour));
-        match is_permanent {
+        let hears = reach(&self.state.map, out);
+        let has_mac = |place: LinkPlace| {
+            self.state.map.link(place).is_some_and(|link| link.link.mac.as_ref() == Some(&mac))
+        };
+        let is_of_other = hears.stations.iter().any(|station| has_mac(station.place));
+        match is_permanent || is_of_other {
             true => self.stop(place, reason),
             false => self.suspect(place, reason),
         };
@@ -166,44 +173,6 @@ impl Walker<'_> {
             self.stop(place, reason);
             return;
         }
-        let name = self.link_name(station);
-        let mut packet = self.packet.filtered(Some(&name), None);
-        packet.is_local = true;
-        packet.is_answer = false;
-        let place = self.link_place(station, Some(HopHook::Input));
-        match next_hop {
-            IpAddr::V4(_) => {
-                self.filtered(place, HookFamily::Arp, ChainHook::Input, &packet);
-            }
-            IpAddr::V6(address) => {
-                packet.protocol = PacketProtocol::Icmp(SOLICITATION);
-                packet.destination = solicited(address).into();
-                packet.source = self.link_local(out).unwrap_or(packet.source);
-                self.filtered(place, HookFamily::Ip, ChainHook::Input, &packet);
-            }
-        }
-    }
-
-    fn link_local(&self, place: LinkPlace) -> Option<IpAddr> {
-        let link = self.state.map.link(place)?;
-        let is_one = |address: &IpAddr| matches!(address, IpAddr::V6(own) if own.is_unicast_link_local());
-        link.addresses.iter().map(|own| own.address).find(is_one)
-    }
-}
-
-/// The group that an address's owner listens to: RFC 4291, 2.7.1.
-fn solicited(address: Ipv6Addr) -> Ipv6Addr {
-    let last = address.segments();
-    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | last[6] & 0xff, last[7])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_solicitation_goes_to_the_group_of_the_last_24_bits() {
-        let group = solicited("fd18:2::12:3456".parse().unwrap());
-        assert_eq!(group, "ff02::1:ff12:3456".parse::<Ipv6Addr>().unwrap());
+        self.ask_neighbour(out, next_hop, station);
     }
 }

@@ -1,13 +1,17 @@
 //! The packet on its way: what it says at the moment, and what NAT has made of its flow. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use common::firewall::{FilterPacket, PacketProtocol};
+use common::firewall::{ARP_REPLY, ARP_REQUEST, FilterPacket, PacketFlow, PacketProtocol};
 
 use crate::model::{ProbeProtocol, TraceProbe};
 
 /// ICMP types of echo requests and replies: RFC 792, RFC 4443.
 const ECHO: [[u8; 2]; 2] = [[8, 0], [128, 129]];
+
+/// RFC 4861: solicitation and advertisement.
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
 
 /// A packet at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +107,43 @@ impl TrackedPacket {
     }
 }
 
+/// The question and its answer, while a frame is on its way to who has to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighbourQuestion {
+    pub asks: FilterPacket,
+    pub answers: FilterPacket,
+}
+
+impl NeighbourQuestion {
+    /// ARP's, or that of neighbour discovery.
+    pub fn of(asker: IpAddr, asked: IpAddr) -> Self {
+        let packet = |protocol, source, destination| FilterPacket {
+            // Neighbour discovery is never tracked: net/netfilter/nf_conntrack_proto_icmpv6.c.
+            flow: PacketFlow::Untracked,
+            mark: Some(0),
+            is_local: true,
+            ..FilterPacket::first(protocol, source, destination)
+        };
+        let (asks, answers) = match asked {
+            IpAddr::V4(_) => (
+                packet(PacketProtocol::Arp(ARP_REQUEST), asker, asked),
+                packet(PacketProtocol::Arp(ARP_REPLY), asked, asker),
+            ),
+            IpAddr::V6(address) => (
+                packet(PacketProtocol::Icmp(SOLICITATION), asker, solicited(address).into()),
+                packet(PacketProtocol::Icmp(ADVERTISEMENT), asked, asker),
+            ),
+        };
+        NeighbourQuestion { asks, answers }
+    }
+}
+
+/// The group that an address's owner listens to: RFC 4291, 2.7.1.
+fn solicited(address: Ipv6Addr) -> Ipv6Addr {
+    let last = address.segments();
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | last[6] & 0xff, last[7])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +175,18 @@ mod tests {
         let flow = TrackedPacket { netns: 1, before: packet(), after: after.clone() };
         assert!(flow.is_answered_by(1, &after.answer()));
         assert!(!flow.is_answered_by(1, &packet().answer()) && !flow.is_answered_by(2, &after.answer()));
+    }
+
+    #[test]
+    fn a_solicitation_goes_to_the_group_of_the_last_24_bits() {
+        let group = solicited("fd18:2::12:3456".parse().unwrap());
+        assert_eq!(group, "ff02::1:ff12:3456".parse::<Ipv6Addr>().unwrap());
+    }
+
+    #[test]
+    fn the_answer_goes_back_to_who_asks() {
+        let question = NeighbourQuestion::of("10.1.0.1".parse().unwrap(), "10.1.0.2".parse().unwrap());
+        assert_eq!(question.asks.protocol, PacketProtocol::Arp(ARP_REQUEST));
+        assert_eq!(question.answers.destination, question.asks.source);
     }
 }

@@ -19,7 +19,7 @@ impl Walker<'_> {
     pub fn nobody(&mut self, out: LinkPlace, next_hop: IpAddr, reach: &FrameReach) {
         let owner = self.owner_elsewhere(out, next_hop);
         let found = self.down_port(reach)
-            || self.disabled_ipv6(next_hop, reach)
+            || self.disabled_ipv6(out, next_hop, reach)
             || self.macvlan_parent(out, next_hop)
             || owner.is_some_and(|owner| self.not_in_bridge(out, owner, reach))
             || self.too_wide(out, next_hop, owner)
@@ -60,7 +60,7 @@ impl Walker<'_> {
         down.is_some()
     }
 
-    fn disabled_ipv6(&mut self, next_hop: IpAddr, reach: &FrameReach) -> bool {
+    fn disabled_ipv6(&mut self, out: LinkPlace, next_hop: IpAddr, reach: &FrameReach) -> bool {
         if next_hop.is_ipv4() {
             return false;
         }
@@ -73,20 +73,33 @@ impl Walker<'_> {
         }
         let meant = off.iter().copied().find(|place| self.dest == Some(place.netns));
         let Some(place) = meant.or(off.first().copied().filter(|_| off.len() == 1)) else { return false };
-        self.ipv6_off(place);
+        // Who is alone at the other end of the cable is who has to have the address.
+        let is_alone = reach.stations.len() == 1 && next_hop == self.packet.destination;
+        self.ipv6_off(place, is_alone.then_some(out));
         true
     }
 
-    /// IPv6 is switched off on an interface.
-    pub fn ipv6_off(&mut self, place: LinkPlace) {
+    /// IPv6 is switched off on an interface, which has to have the destination as its address again if `asker` asks for that there.
+    pub fn ipv6_off(&mut self, place: LinkPlace, asker: Option<LinkPlace>) {
         let text = format!("{}: IPv6 is disabled there", self.at(place));
         let key = self.pasted(place).map(|name| format!("net/ipv6/conf/{name}/disable_ipv6=0"));
         let command = key.and_then(|key| hint!("sysctl -w {}", key));
         let reason = StopReason::new(Cause::Ipv6Disabled, TraceVerdict::Lost, text)
             .fixed_by(self.inside(place.netns, command))
+            .fixed_by(asker.and_then(|asker| self.with_destination(place, asker)))
             .advised("its IPv6 addresses and routes are gone, and have to be set again");
         let where_it_is = self.link_place(place, None);
         self.stop(where_it_is, reason);
+    }
+
+    /// The command that gives an interface the destination as its address, in the network of `asker`.
+    fn with_destination(&self, place: LinkPlace, asker: LinkPlace) -> Option<Hint> {
+        let address = self.packet.destination;
+        let own = &self.state.map.link(asker)?.addresses;
+        let network = own.iter().filter_map(network_of).find(|network| network.contains(address))?;
+        let cidr = format!("{address}/{}", network.prefix_len());
+        let command = hint!("ip addr add {} dev {}", cidr, self.pasted(place)?);
+        self.inside(place.netns, command)
     }
 
     /// The parent of a macvlan interface has the address: it hears nothing of its children.
@@ -269,17 +282,34 @@ impl Walker<'_> {
             address.is_ipv6() == self.packet.is_six()
                 && networks.iter().any(|network| network.contains(address))
         };
-        let mut found: Vec<IpAddr> = Vec::new();
-        for station in reach(map, out).stations {
-            if station.place.netns == out.netns || !self.forwards(station.place) {
-                continue;
-            }
-            let addresses = map.link(station.place).into_iter().flat_map(|link| &link.addresses);
-            found.extend(addresses.map(|own| own.address).filter(|address| is_usable(*address)));
+        let others: Vec<LinkPlace> = reach(map, out)
+            .stations
+            .iter()
+            .map(|station| station.place)
+            .filter(|place| place.netns != out.netns)
+            .collect();
+        let of_those = |is_router: &dyn Fn(LinkPlace) -> bool| -> Vec<IpAddr> {
+            let routers =
+                others.iter().filter(|place| is_router(**place)).filter_map(|place| map.link(*place));
+            let addresses = routers.flat_map(|link| &link.addresses).map(|own| own.address);
+            let mut found: Vec<IpAddr> = addresses.filter(|address| is_usable(*address)).collect();
+            found.dedup();
+            found
+        };
+        let mut found = of_those(&|place| self.forwards(place));
+        // Where nobody forwards, it is for who is connected to the network of the destination to do so.
+        if found.is_empty() {
+            found = of_those(&|place| self.is_connected(place.netns));
         }
-        found.dedup();
         let [router] = found[..] else { return None };
         Some(router)
+    }
+
+    /// Whether an interface of the namespace is in the network of the destination.
+    fn is_connected(&self, netns: u64) -> bool {
+        let links = self.state.map.netns(netns).map(|netns| netns.links.as_slice()).unwrap_or_default();
+        let networks = links.iter().flat_map(|link| &link.addresses).filter_map(network_of);
+        networks.into_iter().any(|network| network.contains(self.packet.destination))
     }
 
     /// Whether what comes in by a link is forwarded.

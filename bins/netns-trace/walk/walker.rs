@@ -1,13 +1,19 @@
 //! Who follows the packet: where it is, what it says at the moment, and what was found on the way.
 
+use std::collections::HashMap;
+
 use common::diagnose::Cause;
+use common::firewall::PacketFlow;
 use common::hint::Hint;
 use common::map::LinkPlace;
 use common::output::one_line;
 
-use super::packet::{FlyingPacket, TrackedPacket};
+use super::packet::{FlyingPacket, NeighbourQuestion, TrackedPacket};
 use crate::model::{HopHook, HopPlace, TraceHop, TraceObstacle, TraceProbe, TraceVerdict, TraceWalk};
 use crate::state::HostState;
+
+/// The first port that every program may have.
+const UNPRIVILEGED: u16 = 1024;
 
 /// Who follows the packet.
 #[derive(Debug)]
@@ -19,13 +25,17 @@ pub struct Walker<'a> {
     /// The namespace that DEST is, where that is known.
     pub dest: Option<u64>,
     pub packet: FlyingPacket,
+    /// The kernel chooses the probe's own port among these, the first to the last.
+    pub chosen_ports: [u16; 2],
     /// What each namespace that tracks flows has made of it.
     pub tracked: Vec<TrackedPacket>,
-    /// Namespaces whose rules have the flow not tracked.
-    pub untracked: Vec<u64>,
+    /// What connection tracking makes of the packet, by namespace, where that is not the usual; and of its answer.
+    pub flows: HashMap<(u64, bool), PacketFlow>,
     pub walk: TraceWalk,
     /// What stops the packet at its sender because of what stopped one before further on: the other is named first.
     pub remembered: Option<TraceObstacle>,
+    /// What asks for the MAC address of the receiver of the frame that is on its way, where it has to be asked for.
+    pub question: Option<NeighbourQuestion>,
     /// Those that forwarded the probe, in their order.
     pub passed: Vec<PassedRouter>,
     /// Whether the probe comes from outside, so that its answer is to leave this host.
@@ -95,10 +105,12 @@ impl<'a> Walker<'a> {
             origin,
             dest,
             packet,
+            chosen_ports: chosen_ports(state, origin),
             tracked: Vec::new(),
-            untracked: Vec::new(),
+            flows: HashMap::new(),
             walk: TraceWalk { probe: Some(probe.protocol), ..TraceWalk::default() },
             remembered: None,
+            question: None,
             passed: Vec::new(),
             is_inward: false,
         }
@@ -216,4 +228,11 @@ impl<'a> Walker<'a> {
     pub fn ip(&self) -> Hint {
         Hint::say(if self.packet.is_six() { "ip -6" } else { "ip" })
     }
+}
+
+/// Of the sender's own range, and of that of NAT, which takes another port where the first is in use: any that is not privileged.
+fn chosen_ports(state: &HostState, origin: u64) -> [u16; 2] {
+    let range = state.setting(origin, "ipv4/ip_local_port_range").unwrap_or_default();
+    let least = range.split_whitespace().next().and_then(|least| least.parse().ok());
+    [least.unwrap_or(UNPRIVILEGED).min(UNPRIVILEGED), u16::MAX]
 }

@@ -98,7 +98,7 @@ causes! {
     }
     traced {
         NoRouteBack "no-route-back" "The probe reaches DEST, and a hop on the answer's way has no route to its source.",
-        NoMasquerade "no-masquerade" "The same, and the host translates the source of its other networks on that way, but not of this one.",
+        NoMasquerade "no-masquerade" "The host does not replace the source, so the answer takes another way or none: it does so for its other networks, or it has led the probe to an address of the sender's own network.",
         RuleTable "rule-table" "A policy rule (ip rule) selects a routing table of its own, and the route there is wrong or missing.",
         RouteOverlap "route-overlap" "A more specific route than that of DEST's own network leads elsewhere.",
         PrefixTooWide "prefix-too-wide" "An address has a prefix length that makes DEST appear on the link, so the gateway is not asked.",

@@ -113,6 +113,8 @@ fn is_about(policy: &IpsecPolicy, packet: &FilterPacket) -> Option<bool> {
         PacketProtocol::Tcp => (6, packet.source_port, packet.port),
         PacketProtocol::Udp => (17, packet.source_port, packet.port),
         PacketProtocol::Icmp(kind) => (if is_ipv4 { 1 } else { 58 }, Some(u16::from(kind)), Some(0)),
+        // Policies are of IP.
+        PacketProtocol::Arp(_) => return None,
     };
     let has_addresses = policy.source.address().is_ipv4() == is_ipv4
         && policy.source.contains(packet.source)

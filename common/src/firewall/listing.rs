@@ -39,6 +39,9 @@ impl FilterListing {
         for six in [false, true] {
             listing.read_iptables(six, &chains);
         }
+        if is_legacy_there("arp_tables_names") {
+            listing.not_read.push("arptables-legacy: its rules are not read".to_owned());
+        }
         let is_read = |table: &str| {
             let of_it = |chain: &FilterChain| chain.nft_table().as_deref() == Some(table);
             listing.chains.iter().any(of_it)
@@ -56,10 +59,7 @@ impl FilterListing {
         if has_nft {
             self.save(FilterProgram::Iptables { six });
         }
-        // The kernel makes a legacy table when it is asked for first; this file has those that are there.
-        let names = if six { "ip6_tables_names" } else { "ip_tables_names" };
-        let names = fs::read_to_string(format!("/proc/thread-self/net/{names}")).unwrap_or_default();
-        if !names.trim().is_empty() {
+        if is_legacy_there(if six { "ip6_tables_names" } else { "ip_tables_names" }) {
             self.save(FilterProgram::IptablesLegacy { six });
         }
     }
@@ -98,6 +98,12 @@ impl FilterListing {
             Err(error) => self.not_read.push(error.to_string()),
         }
     }
+}
+
+/// The kernel makes a legacy table when it is asked for first; this file of it has those that are there.
+fn is_legacy_there(file: &str) -> bool {
+    let names = fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+    names.is_ok_and(|names| !names.trim().is_empty())
 }
 
 impl FilterChain {

@@ -3,15 +3,19 @@
 
 mod chain;
 mod fate;
+mod firewalld;
 mod ipsec;
 mod iptables_save;
 mod listing;
+mod named_set;
 mod nft_ruleset;
 
 pub use chain::{FilterChain, FilterProgram, PacketCount, WrittenRule};
 pub use fate::{
-    ChainHook, DropPlace, FilterPacket, HookFamily, HookRun, NetnsFilters, PacketFate, PacketProtocol,
-    PacketTranslation, iptables_words,
+    ARP_REPLY, ARP_REQUEST, ChainHook, DropPlace, FilterPacket, HookFamily, HookRun, NetnsFilters,
+    PacketFate, PacketFlow, PacketProtocol, PacketTranslation, iptables_words,
 };
+pub use firewalld::{is_firewalld, trusted_by_firewalld};
 pub use ipsec::{IpsecDrop, IpsecFate};
 pub use listing::FilterListing;
+pub use named_set::NamedSet;

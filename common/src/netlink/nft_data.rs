@@ -17,8 +17,12 @@ pub enum NftVerdict {
     Goto(String),
     /// Back to the chain that jumped here.
     Return,
-    /// Nothing more of this hook's priority, or nothing at all: accepted, dropped, queued.
-    End,
+    /// The packet passes this chain.
+    Accept,
+    /// The packet goes no further.
+    Drop,
+    /// A program is given the packet.
+    Queue,
     /// On to the next rule.
     Continue,
 }
@@ -50,6 +54,9 @@ fn verdict(nested: &[u8]) -> Result<NftVerdict, MalformedMessage> {
         -3 => NftVerdict::Jump(chain),
         -4 => NftVerdict::Goto(chain),
         -5 => NftVerdict::Return,
-        _ => NftVerdict::End,
+        // linux/netfilter.h: NF_DROP, NF_ACCEPT; NF_QUEUE has a number in its upper half.
+        0 => NftVerdict::Drop,
+        1 => NftVerdict::Accept,
+        _ => NftVerdict::Queue,
     })
 }

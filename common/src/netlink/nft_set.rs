@@ -5,7 +5,13 @@ use super::nft_data::datum;
 use super::wire::{MalformedMessage, attributes};
 use super::{Netfilter, NetlinkError, NftVerdict, TableFamily};
 
+const NFT_MSG_GETSET: u16 = 10;
 const NFT_MSG_GETSETELEM: u16 = 13;
+const NFTA_SET_TABLE: u16 = 1;
+const NFTA_SET_NAME: u16 = 2;
+const NFTA_SET_FLAGS: u16 = 3;
+/// enum nft_set_flags
+const NFT_SET_INTERVAL: u32 = 4;
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
 const NFTA_SET_ELEM_LIST_SET: u16 = 2;
 const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
@@ -35,6 +41,25 @@ pub struct NftElement {
 }
 
 impl Netfilter {
+    /// Whether a set or map has intervals, where one key stands for all up to the next one that ends it.
+    ///
+    /// # Errors
+    /// As [`Socket::links`](super::Socket::links); that there is none of that name, too.
+    pub fn has_intervals(
+        &mut self,
+        family: TableFamily,
+        table: &str,
+        set: &str,
+    ) -> Result<bool, NetlinkError> {
+        let asked = |flags| {
+            request_of(family, "a set", NFT_MSG_GETSET, flags)
+                .with_text(NFTA_SET_TABLE, table)
+                .with_text(NFTA_SET_NAME, set)
+        };
+        let found = self.socket().one(asked, set_flags)?;
+        Ok(found & NFT_SET_INTERVAL != 0)
+    }
+
     /// The elements of a set or map; none where there is none of that name.
     ///
     /// # Errors
@@ -53,6 +78,15 @@ impl Netfilter {
         let lists = self.socket().dump(asked, elements)?;
         Ok(lists.into_iter().flatten().collect())
     }
+}
+
+fn set_flags(payload: &[u8]) -> Result<u32, MalformedMessage> {
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(MalformedMessage::Short)?) {
+        if let (NFTA_SET_FLAGS, flags) = attribute? {
+            return super::netfilter::big_endian(flags);
+        }
+    }
+    Ok(0)
 }
 
 fn elements(payload: &[u8]) -> Result<Vec<NftElement>, MalformedMessage> {

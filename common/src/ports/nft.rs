@@ -405,7 +405,7 @@ fn decision(verdict: &NftVerdict) -> NatAction {
         NftVerdict::Jump(chain) => NatAction::Jump(chain.clone()),
         NftVerdict::Goto(chain) => NatAction::Goto(chain.clone()),
         NftVerdict::Return => NatAction::Return,
-        NftVerdict::End => NatAction::End,
+        NftVerdict::Accept | NftVerdict::Drop | NftVerdict::Queue => NatAction::End,
         NftVerdict::Continue => NatAction::Continue,
     }
 }

@@ -9,6 +9,7 @@ use super::{Finding, FindingKind};
 use crate::cidr::Cidr;
 use crate::firewall::{
     ChainHook, DropPlace, FilterPacket, FilterProgram, HookFamily, PacketFate, PacketProtocol,
+    trusted_by_firewalld,
 };
 use crate::hint;
 use crate::hint::Hint;
@@ -72,7 +73,7 @@ pub(super) fn dropped_on_the_way(
         out.shown()
     );
     let finding = Finding::of(FindingKind::ForwardDrops, gateway.netns.inode, Some(gateway.name()), text);
-    if let Some(command) = trusted_by_firewalld(facts, gateway, &place) {
+    if let Some(command) = trusted_there(gateway, &place) {
         return Some(finding.fixed_by([Some(command)]));
     }
     let name = gateway.pasted()?;
@@ -127,13 +128,10 @@ pub(super) fn insert_iptables(
     }
 }
 
-/// The command that lets firewalld accept what comes from an interface, where the place is one of its: nft may not change its
-/// table, and it writes its rules anew. netavark puts its own networks into the same zone.
-pub(super) fn trusted_by_firewalld(facts: &HostFacts, spot: LinkSpot<'_>, place: &DropPlace) -> Option<Hint> {
-    let (_, table) = place.table.split_once(' ')?;
-    let is_its = place.program == FilterProgram::Nft && table == "firewalld" && spot.netns.is_own;
-    let command = hint!("firewall-cmd --zone=trusted --change-interface={}", spot.pasted()?);
-    facts.inside(spot.netns.inode, command).filter(|_| is_its)
+/// The command that lets firewalld accept what comes from an interface, where the place is one of its.
+pub(super) fn trusted_there(spot: LinkSpot<'_>, place: &DropPlace) -> Option<Hint> {
+    let is_its = place.is_of_firewalld() && spot.netns.is_own;
+    trusted_by_firewalld(spot.pasted()?).filter(|_| is_its)
 }
 
 pub(super) fn insert_nft(place: &DropPlace) -> Option<Hint> {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::facts::{HostFacts, LinkSpot, PortPublication, PortWaiting, transport_word};
-use super::leaving::{dropped_by, insert_iptables, insert_nft, trusted_by_firewalld};
+use super::leaving::{dropped_by, insert_iptables, insert_nft, trusted_there};
 use super::segment::{LinkSegment, networks};
 use super::{Finding, FindingKind};
 use crate::firewall::FilterProgram;
@@ -244,7 +244,7 @@ fn input_drops<'a>(
         place(port),
     );
     let finding = Finding::of(FindingKind::InputDrops, port.netns, Some(bridge.name()), text);
-    if let Some(command) = trusted_by_firewalld(facts, bridge, &place_of_drop) {
+    if let Some(command) = trusted_there(bridge, &place_of_drop) {
         return Some((bridge, finding.fixed_by([Some(command)])));
     }
     let name = bridge.pasted()?;

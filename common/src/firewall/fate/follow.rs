@@ -1,10 +1,11 @@
 //! A packet's way through one chain, and through those that it calls.
 
+use super::nft_condition::TableSets;
 use super::packet::FilterPacket;
 use super::place::DropPlace;
 use super::rule::{PacketTranslation, RuleMatch, RuleTarget};
 use super::{iptables, nft};
-use crate::firewall::{FilterChain, FilterProgram, WrittenRule};
+use crate::firewall::{FilterChain, FilterProgram, NamedSet, WrittenRule};
 
 /// As deep as the kernel lets chains call each other (NFT_JUMP_STACK_SIZE).
 const DEEPEST: usize = 16;
@@ -54,12 +55,13 @@ pub(super) struct RuleDrop {
 #[derive(Debug)]
 pub(super) struct ChainFollower<'a> {
     chains: &'a [FilterChain],
+    sets: &'a [NamedSet],
     left: usize,
 }
 
 impl<'a> ChainFollower<'a> {
-    pub(super) fn new(chains: &'a [FilterChain]) -> Self {
-        ChainFollower { chains, left: MOST_RULES }
+    pub(super) fn new(chains: &'a [FilterChain], sets: &'a [NamedSet]) -> Self {
+        ChainFollower { chains, sets, left: MOST_RULES }
     }
 
     /// Everything that may become of the packet in this chain.
@@ -75,13 +77,16 @@ impl<'a> ChainFollower<'a> {
                 return Outcomes::anything(None);
             }
             let read = match chain.program {
-                FilterProgram::Nft => nft::read(&rule.text, packet),
+                FilterProgram::Nft => {
+                    nft::read(&rule.text, packet, TableSets { sets: self.sets, table: &chain.table })
+                }
                 _ => iptables::read(&rule.text, packet),
             };
             if read.is_meant == RuleMatch::No {
                 continue;
             }
             let mut goes_on = read.is_meant == RuleMatch::Unknown;
+            read.effects.iter().for_each(|effect| effect.apply(!goes_on, packet));
             let drop = |reset| RuleDrop {
                 rule: Some(rule.clone()),
                 position: Some((chain.name.clone(), at + 1)),
@@ -91,19 +96,6 @@ impl<'a> ChainFollower<'a> {
             };
             match &read.target {
                 RuleTarget::Continue => goes_on = true,
-                RuleTarget::Mark(value, mask) => {
-                    let marked = packet.mark.map(|mark| mark & !mask | value);
-                    packet.mark = if goes_on { None } else { marked };
-                    goes_on = true;
-                }
-                RuleTarget::MarkUnknown => {
-                    packet.mark = None;
-                    goes_on = true;
-                }
-                RuleTarget::Untrack => {
-                    packet.is_tracked = false;
-                    goes_on = true;
-                }
                 RuleTarget::Accept => outcomes.accepted = true,
                 RuleTarget::Translate(translation) => outcomes.translated = Some(*translation),
                 RuleTarget::Return => outcomes.returned = true,

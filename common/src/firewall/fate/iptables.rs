@@ -1,13 +1,13 @@
 //! A rule as iptables-save(8) writes it: whether it is for a packet, and what it does: iptables-extensions(8).
 
-use super::packet::{FilterPacket, PacketProtocol};
+use super::packet::{FilterPacket, PacketFlow, PacketProtocol};
 use super::rule::{
-    PacketTranslation, ReadRule, RuleMatch, RuleTarget, address_and_port, has_mark, is_in, is_interface,
-    is_port, mark_and_mask,
+    PacketTranslation, ReadRule, RuleEffect, RuleMatch, RuleTarget, address_and_port, has_mark, is_in,
+    is_interface, is_port, mark_and_mask,
 };
 
 /// Targets after which the next rule is asked.
-const GO_ON: [&str; 15] = [
+const GO_ON: [&str; 18] = [
     "LOG",
     "NFLOG",
     "CLASSIFY",
@@ -23,12 +23,15 @@ const GO_ON: [&str; 15] = [
     "CONNSECMARK",
     "CHECKSUM",
     "CT",
+    "NOTRACK",
+    "MARK",
+    "CONNMARK",
 ];
 
 /// `-A FORWARD -i docker0 ! -o docker0 -j ACCEPT`
 pub(super) fn read(text: &str, packet: &FilterPacket) -> ReadRule {
     let words = words(text);
-    let mut rule = ReadRule { is_meant: RuleMatch::Yes, target: RuleTarget::Continue, is_specific: false };
+    let mut rule = ReadRule::everything();
     // The first two are `-A CHAIN`.
     let mut at = 2;
     let (mut is_negated, mut is_connmark) = (false, false);
@@ -43,7 +46,9 @@ pub(super) fn read(text: &str, packet: &FilterPacket) -> ReadRule {
         let (found, takes) = match word {
             "-j" | "-g" => {
                 // What follows belongs to the target.
-                rule.target = target(value, word == "-g", words.get(at + 1..).unwrap_or_default());
+                let rest = words.get(at + 1..).unwrap_or_default();
+                rule.target = target(value, word == "-g", rest);
+                rule.effects.extend(effect(value, rest));
                 return rule;
             }
             "-m" => {
@@ -56,13 +61,14 @@ pub(super) fn read(text: &str, packet: &FilterPacket) -> ReadRule {
             "-s" => (is_in(value, packet.source), 1),
             "-d" => (is_in(value, packet.destination), 1),
             "-p" => (protocol(value, packet), 1),
-            "--dport" => (is_port(value, ':', packet.port), 1),
-            "--dports" => (any_port(value, packet.port), 1),
-            "--sport" => (is_port(value, ':', packet.source_port), 1),
-            "--sports" => (any_port(value, packet.source_port), 1),
-            "--ports" => {
-                (RuleMatch::any([any_port(value, packet.port), any_port(value, packet.source_port)]), 1)
-            }
+            "--dport" => (is_port(value, ':', packet.port, packet.chosen_ports), 1),
+            "--dports" => (any_port(value, packet.port, packet), 1),
+            "--sport" => (is_port(value, ':', packet.source_port, packet.chosen_ports), 1),
+            "--sports" => (any_port(value, packet.source_port, packet), 1),
+            "--ports" => (
+                RuleMatch::any([packet.port, packet.source_port].map(|port| any_port(value, port, packet))),
+                1,
+            ),
             "--syn" => (RuleMatch::of(packet.protocol == PacketProtocol::Tcp && !packet.is_answer), 0),
             "--tcp-flags" => (syn_only(value, words.get(at + 1), packet), 2),
             "--ctstate" | "--state" => (state(value, packet), 1),
@@ -109,8 +115,8 @@ fn protocol(name: &str, packet: &FilterPacket) -> RuleMatch {
     RuleMatch::of(packet.protocol_words().contains(&name) || name == "all" || name == "0")
 }
 
-fn any_port(list: &str, port: Option<u16>) -> RuleMatch {
-    RuleMatch::any(list.split(',').map(|word| is_port(word, ':', port)))
+fn any_port(list: &str, port: Option<u16>, packet: &FilterPacket) -> RuleMatch {
+    RuleMatch::any(list.split(',').map(|word| is_port(word, ':', port, packet.chosen_ports)))
 }
 
 /// What the first packet of a connection has: SYN, and none of the others.
@@ -134,13 +140,15 @@ fn syn_only(mask: &str, set: Option<&String>, packet: &FilterPacket) -> RuleMatc
 
 /// The first packet of a flow is new, the answer to it is of an established one.
 fn state(list: &str, packet: &FilterPacket) -> RuleMatch {
-    if !packet.is_tracked {
-        return RuleMatch::Unknown;
-    }
+    let known = match packet.flow {
+        PacketFlow::Unknown => return RuleMatch::Unknown,
+        PacketFlow::Untracked => "UNTRACKED",
+        PacketFlow::Invalid => "INVALID",
+        PacketFlow::Tracked if packet.is_answer => "ESTABLISHED",
+        PacketFlow::Tracked => "NEW",
+    };
     RuleMatch::any(list.split(',').map(|state| match state {
-        "NEW" => RuleMatch::of(!packet.is_answer),
-        "ESTABLISHED" => RuleMatch::of(packet.is_answer),
-        "RELATED" | "INVALID" => RuleMatch::No,
+        "NEW" | "ESTABLISHED" | "RELATED" | "INVALID" | "UNTRACKED" => RuleMatch::of(state == known),
         "DNAT" => RuleMatch::of(packet.is_dnat),
         _ => RuleMatch::Unknown,
     }))
@@ -203,16 +211,32 @@ fn target(name: &str, is_goto: bool, rest: &[String]) -> RuleTarget {
         "NETMAP" => RuleTarget::Translate(PacketTranslation::Unknown),
         "TPROXY" => RuleTarget::Accept,
         "NFQUEUE" | "QUEUE" | "" => RuleTarget::Unknown,
-        "MARK" => match value("--set-xmark").or(value("--set-mark")).map(mark_and_mask) {
-            Some((Some(value), Some(mask))) => RuleTarget::Mark(value, mask),
-            _ => RuleTarget::MarkUnknown,
-        },
-        "CONNMARK" => RuleTarget::MarkUnknown,
-        "NOTRACK" => RuleTarget::Untrack,
-        "CT" if rest.iter().any(|word| word == "--notrack") => RuleTarget::Untrack,
         name if GO_ON.contains(&name) => RuleTarget::Continue,
         name if is_goto => RuleTarget::Goto(name.to_owned()),
         name => RuleTarget::Jump(name.to_owned()),
+    }
+}
+
+/// What else the target does.
+fn effect(name: &str, rest: &[String]) -> Option<RuleEffect> {
+    let has = |option: &str| rest.iter().any(|word| word == option);
+    let value = |option: &str| {
+        let at = rest.iter().position(|word| word == option)?;
+        rest.get(at + 1).map(|word| mark_and_mask(word))
+    };
+    match name {
+        "MARK" => Some(match value("--set-xmark").or(value("--set-mark")) {
+            Some((Some(value), Some(mask))) => RuleEffect::Mark(value, mask),
+            _ => RuleEffect::MarkUnknown,
+        }),
+        // The others change the mark of the flow, not of the packet.
+        "CONNMARK" => has("--restore-mark").then_some(RuleEffect::MarkUnknown),
+        "NOTRACK" => Some(RuleEffect::Untrack),
+        "CT" if has("--notrack") => Some(RuleEffect::Untrack),
+        "CT" => {
+            (has("--zone") || has("--zone-orig") || has("--zone-reply")).then_some(RuleEffect::FlowUnknown)
+        }
+        _ => None,
     }
 }
 

@@ -5,26 +5,34 @@ mod follow;
 mod hook;
 mod iptables;
 mod nft;
+mod nft_condition;
+mod nft_selector;
+mod nft_words;
 mod packet;
 mod place;
 mod rule;
 #[cfg(test)]
 mod tests;
 
-use super::{FilterChain, FilterProgram};
+use super::{FilterChain, FilterProgram, NamedSet};
 use follow::{ChainFollower, Outcomes};
 pub use hook::{ChainHook, HookFamily};
 use hook::{is_at, priority};
 pub use iptables::words as iptables_words;
-pub use packet::{FilterPacket, PacketProtocol};
+pub use packet::{ARP_REPLY, ARP_REQUEST, FilterPacket, PacketFlow, PacketProtocol};
 pub use place::DropPlace;
 pub use rule::PacketTranslation;
+
+/// linux/netfilter_ipv4.h: NF_IP_PRI_CONNTRACK.
+const CONNECTION_TRACKING: i32 = -200;
 
 /// The packet filters of a namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetnsFilters {
     /// The chains of all programs.
     pub chains: Vec<FilterChain>,
+    /// The sets and maps of nftables that these look into; whether a packet is in one that is missing here is not known.
+    pub sets: Vec<NamedSet>,
     /// Whether all of them could be read: only then is it known that there is no other rule.
     pub is_whole: bool,
 }
@@ -51,8 +59,8 @@ pub struct HookRun {
     pub translation: Option<PacketTranslation>,
     /// Whether NAT may make something else of it.
     pub may_translate: bool,
-    /// Whether its flow is still tracked.
-    pub is_tracked: bool,
+    /// What connection tracking makes of it afterwards.
+    pub flow: PacketFlow,
     /// The mark that it has afterwards; nothing where it is not known.
     pub mark: Option<u32>,
 }
@@ -76,7 +84,7 @@ impl NetnsFilters {
             may_drop: Vec::new(),
             translation: None,
             may_translate: false,
-            is_tracked: packet.is_tracked,
+            flow: packet.flow,
             mark: packet.mark,
         };
         let mut chains: Vec<&FilterChain> =
@@ -84,10 +92,11 @@ impl NetnsFilters {
         chains.sort_by_key(|chain| priority(chain));
         for chain in chains {
             // NAT is set up by the first packet of a flow; the others only follow.
-            if chain.is_nat && packet.is_answer {
+            let is_in_a_flow = matches!(packet.flow, PacketFlow::Tracked | PacketFlow::Unknown);
+            if chain.is_nat && (packet.is_answer || !is_in_a_flow) {
                 continue;
             }
-            let outcomes = self.outcomes(chain, &mut packet);
+            let outcomes = self.at_its_time(chain, point, &mut packet);
             let passes = outcomes.passes();
             let place = outcomes.dropped.clone().map(|dropped| dropped.at(chain));
             match place {
@@ -104,7 +113,7 @@ impl NetnsFilters {
                 None => {}
             }
         }
-        (run.mark, run.is_tracked) = (packet.mark, packet.is_tracked);
+        (run.mark, run.flow) = (packet.mark, packet.flow);
         run
     }
 
@@ -132,9 +141,24 @@ impl NetnsFilters {
         self.chains.iter().any(is_it)
     }
 
+    /// The same as [`Self::outcomes`], with the flow as the chain sees it: before connection tracking there is none.
+    fn at_its_time(&self, chain: &FilterChain, point: ChainHook, packet: &mut FilterPacket) -> Outcomes {
+        let is_first_hook = matches!(point, ChainHook::Prerouting | ChainHook::Output);
+        let is_early = is_first_hook && priority(chain) < CONNECTION_TRACKING;
+        if !is_early || packet.flow == PacketFlow::Untracked {
+            return self.outcomes(chain, packet);
+        }
+        let later = std::mem::replace(&mut packet.flow, PacketFlow::Invalid);
+        let outcomes = self.outcomes(chain, packet);
+        if packet.flow == PacketFlow::Invalid {
+            packet.flow = later;
+        }
+        outcomes
+    }
+
     /// Everything that may become of it in a chain that a hook calls, its policy included.
     fn outcomes(&self, chain: &FilterChain, packet: &mut FilterPacket) -> Outcomes {
-        let mut outcomes = ChainFollower::new(&self.chains).follow(chain, packet);
+        let mut outcomes = ChainFollower::new(&self.chains, &self.sets).follow(chain, packet);
         outcomes.end_in(chain.policy.as_deref());
         outcomes
     }

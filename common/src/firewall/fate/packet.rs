@@ -15,6 +15,8 @@ pub struct FilterPacket {
     pub source_port: Option<u16>,
     /// The port that it is for; nothing if it may be any.
     pub port: Option<u16>,
+    /// A port that is not known is one of these, the first to the last.
+    pub chosen_ports: [u16; 2],
     /// The interface that it came in by; none of what the namespace sends itself.
     pub from: Option<String>,
     /// The interface that it is to leave by.
@@ -29,8 +31,8 @@ pub struct FilterPacket {
     pub is_answer: bool,
     /// Whether NAT has replaced the destination of its flow.
     pub is_dnat: bool,
-    /// Whether its flow is tracked; of one that is not, its state is not known.
-    pub is_tracked: bool,
+    /// What connection tracking makes of it.
+    pub flow: PacketFlow,
     /// Its mark; nothing where it is not known.
     pub mark: Option<u32>,
 }
@@ -44,6 +46,26 @@ pub enum PacketProtocol {
     Udp,
     /// An ICMP message, of IPv4 or IPv6, of that type.
     Icmp(u8),
+    /// ARP, which asks or answers: [`ARP_REQUEST`], [`ARP_REPLY`]. Its addresses are those that it is about.
+    Arp(u16),
+}
+
+/// RFC 826: who asks for an address.
+pub const ARP_REQUEST: u16 = 1;
+/// The same, who has it.
+pub const ARP_REPLY: u16 = 2;
+
+/// What connection tracking makes of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketFlow {
+    /// It is new, or of an established flow if it is an answer.
+    Tracked,
+    /// A rule has it not tracked, or it is of a kind that never is. No NAT is done with it.
+    Untracked,
+    /// It belongs to no flow and begins none: the answer to a packet that was not tracked. No NAT is done with it.
+    Invalid,
+    /// That is not known.
+    Unknown,
 }
 
 impl FilterPacket {
@@ -55,6 +77,7 @@ impl FilterPacket {
             destination,
             source_port: None,
             port: None,
+            chosen_ports: [0, u16::MAX],
             from: None,
             out: None,
             ports: [None, None],
@@ -62,7 +85,7 @@ impl FilterPacket {
             is_local: false,
             is_answer: false,
             is_dnat: false,
-            is_tracked: true,
+            flow: PacketFlow::Tracked,
             mark: None,
         }
     }
@@ -78,7 +101,13 @@ impl FilterPacket {
             (PacketProtocol::Udp, _) => &["udp", "17"],
             (PacketProtocol::Icmp(_), false) => &["icmp", "1"],
             (PacketProtocol::Icmp(_), true) => &["icmpv6", "ipv6-icmp", "58"],
+            (PacketProtocol::Arp(_), _) => &[],
         }
+    }
+
+    /// Its protocol, as an IP header has it.
+    pub(super) fn protocol_number(&self) -> Option<u8> {
+        self.protocol_words().last().and_then(|number| number.parse().ok())
     }
 
     /// Whether its ICMP type is the one that the word says: its number, or the name in both programs.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::packet::FilterPacket;
+use super::packet::{FilterPacket, PacketFlow};
 use crate::cidr::Cidr;
 
 /// Whether a packet is meant, as far as that is known.
@@ -28,15 +28,22 @@ pub enum RuleTarget {
     Jump(String),
     /// The same, but whoever jumped here gets no word any more.
     Goto(String),
-    /// It counts or logs.
+    /// The next rule is asked.
     Continue,
+    Unknown,
+}
+
+/// What else a rule does with a packet that it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleEffect {
     /// Its flow is not tracked.
     Untrack,
+    /// What its flow is like from here on is not known.
+    FlowUnknown,
     /// The packet gets a mark: this value in these bits.
     Mark(u32, u32),
     /// The packet gets a mark that is not known.
     MarkUnknown,
-    Unknown,
 }
 
 /// What NAT makes of a packet.
@@ -54,9 +61,37 @@ pub enum PacketTranslation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadRule {
     pub is_meant: RuleMatch,
+    pub effects: Vec<RuleEffect>,
     pub target: RuleTarget,
     /// Whether it says for which interface or address it is.
     pub is_specific: bool,
+}
+
+impl ReadRule {
+    /// A rule of which nothing was read: for every packet, and without a word about it.
+    pub fn everything() -> Self {
+        ReadRule {
+            is_meant: RuleMatch::Yes,
+            effects: Vec::new(),
+            target: RuleTarget::Continue,
+            is_specific: false,
+        }
+    }
+}
+
+impl RuleEffect {
+    /// Does it to the packet, of which it may not be known whether the rule is about it.
+    pub fn apply(self, is_certain: bool, packet: &mut FilterPacket) {
+        match self {
+            RuleEffect::Mark(value, mask) => {
+                let marked = packet.mark.map(|mark| mark & !mask | value);
+                packet.mark = marked.filter(|_| is_certain);
+            }
+            RuleEffect::MarkUnknown => packet.mark = None,
+            RuleEffect::Untrack if is_certain => packet.flow = PacketFlow::Untracked,
+            RuleEffect::Untrack | RuleEffect::FlowUnknown => packet.flow = PacketFlow::Unknown,
+        }
+    }
 }
 
 impl RuleMatch {
@@ -109,13 +144,17 @@ pub fn is_interface(word: &str, wildcard: char, interface: Option<&str>) -> Rule
     }
 }
 
-/// Whether the port is in `80`, `80:90` or `80-90`.
-pub fn is_port(word: &str, separator: char, port: Option<u16>) -> RuleMatch {
-    let Some(port) = port else { return RuleMatch::Unknown };
+/// Whether the port is in `80`, `80:90` or `80-90`; one that is not known is one of those that `chosen` has.
+pub fn is_port(word: &str, separator: char, port: Option<u16>, chosen: [u16; 2]) -> RuleMatch {
     let (first, last) = word.split_once(separator).unwrap_or((word, word));
-    match (first.parse::<u16>(), last.parse::<u16>()) {
-        (Ok(first), Ok(last)) => RuleMatch::of((first..=last).contains(&port)),
-        _ => RuleMatch::Unknown,
+    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else {
+        return RuleMatch::Unknown;
+    };
+    let [least, greatest] = port.map_or(chosen, |port| [port, port]);
+    match () {
+        () if last < least || greatest < first => RuleMatch::No,
+        () if first <= least && greatest <= last => RuleMatch::Yes,
+        () => RuleMatch::Unknown,
     }
 }
 

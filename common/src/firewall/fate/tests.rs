@@ -1,7 +1,8 @@
 //! Packets through rules as programs wrote them.
 
-use super::{ChainHook, FilterPacket, NetnsFilters, PacketFate, PacketProtocol};
-use crate::firewall::{FilterChain, FilterProgram, WrittenRule};
+use super::{ChainHook, FilterPacket, NetnsFilters, PacketFate, PacketFlow, PacketProtocol};
+use crate::firewall::{FilterChain, FilterProgram, NamedSet, WrittenRule};
+use crate::netlink::{NftElement, NftVerdict};
 
 const IPTABLES: FilterProgram = FilterProgram::Iptables { six: false };
 
@@ -39,7 +40,7 @@ fn chain(
 }
 
 fn whole(chains: Vec<FilterChain>) -> NetnsFilters {
-    NetnsFilters { chains, is_whole: true }
+    NetnsFilters { chains, sets: vec![], is_whole: true }
 }
 
 fn forward(policy: &str, rules: &[&str]) -> NetnsFilters {
@@ -53,6 +54,27 @@ fn forward(policy: &str, rules: &[&str]) -> NetnsFilters {
             &["-A mine -p tcp -m tcp --dport 80 -j DROP", "-A mine -j RETURN"],
         ),
     ])
+}
+
+/// `@nets` has 10.1.0.0/16, and `@cases` leads 10.1.0.2 port 80 to the chain `other`.
+fn sets() -> Vec<NamedSet> {
+    let element = |key: &[u8]| NftElement {
+        key: Some(key.to_vec()),
+        last: None,
+        is_end: false,
+        value: None,
+        verdict: None,
+    };
+    let end = NftElement { is_end: true, ..element(&[10, 2, 0, 0]) };
+    let verdict = Some(NftVerdict::Jump("other".to_owned()));
+    let case = NftElement { verdict, ..element(&[10, 1, 0, 2, 0, 80, 0, 0]) };
+    let set = |name: &str, has_intervals, elements| NamedSet {
+        table: "inet x".to_owned(),
+        name: name.to_owned(),
+        has_intervals,
+        elements,
+    };
+    vec![set("nets", true, vec![element(&[10, 1, 0, 0]), end]), set("cases", false, vec![case])]
 }
 
 /// `passes`, `unknown`, or whether the drop is by a rule about this packet's interface or address.
@@ -158,16 +180,53 @@ fn a_rule_of_nft_is_understood_or_proves_nothing() {
         ("ct state { new, untracked } drop", "dropped"),
         ("meta l4proto tcp reject with tcp reset", "dropped"),
         ("ip saddr @bad drop", "unknown"),
-        ("iifname vmap { \"br0\" : drop }", "unknown"),
+        ("ip saddr @bad accept", "passes"),
+        ("ip saddr @nets drop", "specific"),
+        ("ip daddr @nets drop", "passes"),
+        ("ip daddr != @nets drop", "dropped"),
+        ("iifname vmap { \"br0\" : drop }", "specific"),
+        ("iifname vmap { \"br1\" : drop, \"br2\" : jump other }", "passes"),
+        ("tcp dport vmap { 22 : accept, 80 : jump other }", "dropped"),
+        ("tcp dport vmap { 22 : accept, * : drop }", "dropped"),
+        ("tcp dport vmap { 80 : accept, * : drop }", "passes"),
+        ("udp dport vmap { 80 : drop }", "passes"),
+        ("ip saddr . tcp dport vmap @cases", "specific"),
+        ("ip saddr . tcp dport vmap @unread", "unknown"),
+        ("ip saddr . tcp dport { 10.1.0.2 . 80, 10.1.0.3 . 81 } drop", "specific"),
+        ("ip saddr . tcp dport { 10.1.0.3 . 80, 10.1.0.2 . 81 } drop", "passes"),
+        ("meta l4proto . th dport { tcp . 80 } drop", "dropped"),
+        ("iifname { \"}\", \"br0\" } drop", "specific"),
+        ("iifname \"drop\" drop", "passes"),
+        ("fib daddr type local drop", "passes"),
+        ("fib saddr . iif oif missing drop", "unknown"),
+        ("ether type arp drop", "passes"),
+        ("ether type ip drop", "dropped"),
+        ("meta pkttype { broadcast, multicast } drop", "passes"),
+        ("arp operation request drop", "passes"),
+        ("limit rate 5/second burst 5 packets accept", "passes"),
+        ("limit rate over 5/second burst 5 packets drop", "unknown"),
+        ("ct count over 5 drop", "unknown"),
+        ("quota over 10 bytes drop", "unknown"),
+        ("meta mark set 0x00000001 drop", "dropped"),
+        ("meta mark set 0x00000001 ip saddr 10.9.0.0/16 drop", "unknown"),
+        ("ct mark set meta mark drop", "dropped"),
+        ("tcp option maxseg size set rt mtu drop", "dropped"),
+        ("add @seen { ip saddr } drop", "dropped"),
+        ("update @seen { ip saddr limit rate 5/second burst 5 packets } drop", "unknown"),
+        ("tcp flags syn / fin,syn drop", "unknown"),
+        ("tcp dport > 1024 drop", "unknown"),
+        ("th dport & 1 == 1 drop", "unknown"),
+        ("queue to 1", "unknown"),
         ("meta mark 0x1 drop", "unknown"),
         ("jump other", "dropped"),
         ("log prefix \"drop\"", "passes"),
         ("log prefix \"a\" level warn drop", "dropped"),
     ] {
-        let filters = whole(vec![
+        let mut filters = whole(vec![
             chain(FilterProgram::Nft, "inet x", "forward", Some("accept"), &[rule]),
             chain(FilterProgram::Nft, "inet x", "other", None, &["tcp dport 80 drop"]),
         ]);
+        filters.sets = sets();
         assert_eq!(fate(&filters), expected, "{rule}");
     }
 }
@@ -186,12 +245,12 @@ fn whether_the_source_is_replaced_is_said_only_where_it_is_certain() {
     // A chain without rules is not listed.
     assert_eq!(leaves(&["-A POSTROUTING -j empty", masquerade]), Some(true));
     assert_eq!(leaves(&["-A POSTROUTING -j SYNPROXY", masquerade]), None);
-    let partly = NetnsFilters { chains: vec![], is_whole: false };
+    let partly = NetnsFilters::default();
     assert_eq!(partly.translates(&packet()), None);
 }
 
 #[test]
-fn of_a_flow_that_is_not_tracked_no_state_is_known() {
+fn a_flow_that_is_not_tracked_is_neither_new_nor_invalid() {
     let established = ["ct state established,related accept", "ct state invalid drop"];
     let filters = |first: &str| {
         whole(vec![chain(
@@ -203,10 +262,38 @@ fn of_a_flow_that_is_not_tracked_no_state_is_known() {
         )])
     };
     assert_eq!(fate(&filters("counter")), "passes");
-    assert_eq!(fate(&filters("tcp dport 80 notrack")), "unknown");
+    assert_eq!(fate(&filters("tcp dport 80 notrack")), "passes");
     assert_eq!(fate(&filters("tcp dport 81 notrack")), "passes");
+    assert_eq!(fate(&filters("meta mark 0x1 notrack")), "unknown");
+    assert_eq!(fate(&filters("ct zone set 1")), "unknown");
+    assert_eq!(fate(&filters("ct state untracked drop")), "passes");
     let of_iptables =
         |first: &str| forward("accept", &[first, "-A FORWARD -m conntrack --ctstate INVALID -j DROP"]);
-    assert_eq!(fate(&of_iptables("-A FORWARD -p tcp -j CT --notrack")), "unknown");
-    assert_eq!(fate(&of_iptables("-A FORWARD -p tcp -j CT --zone 1")), "passes");
+    assert_eq!(fate(&of_iptables("-A FORWARD -p tcp -j CT --notrack")), "passes");
+    assert_eq!(fate(&of_iptables("-A FORWARD -p tcp -j CT --zone 1")), "unknown");
+    let invalid = FilterPacket { flow: PacketFlow::Invalid, ..packet() };
+    let fate = filters("counter").fate(ChainHook::Forward, &invalid);
+    assert!(matches!(fate, PacketFate::Dropped(_)), "{fate:?}");
+}
+
+/// Before connection tracking has seen it, a packet belongs to no flow: net/netfilter/nft_ct.c.
+#[test]
+fn before_connection_tracking_every_packet_is_invalid() {
+    let at = |priority: &str| {
+        let mut early =
+            chain(FilterProgram::Nft, "ip x", "prerouting", Some("accept"), &["ct state invalid drop"]);
+        early.hook = Some(format!("hook prerouting priority {priority}"));
+        whole(vec![early]).fate(ChainHook::Prerouting, &packet())
+    };
+    assert!(matches!(at("raw"), PacketFate::Dropped(_)));
+    assert_eq!(at("mangle"), PacketFate::Passes);
+}
+
+#[test]
+fn a_port_that_the_kernel_chooses_is_none_of_those_that_programs_ask_for() {
+    let answer = FilterPacket { port: None, chosen_ports: [1024, u16::MAX], is_answer: true, ..packet() };
+    let fate = |rule: &str| forward("accept", &[rule]).fate(ChainHook::Forward, &answer);
+    assert_eq!(fate("-A FORWARD -p tcp -m tcp --dport 80 -j DROP"), PacketFate::Passes);
+    assert_eq!(fate("-A FORWARD -p tcp -m tcp --dport 8080 -j DROP"), PacketFate::Unknown);
+    assert!(matches!(fate("-A FORWARD -p tcp -m tcp --dport 1024:65535 -j DROP"), PacketFate::Dropped(_)));
 }
