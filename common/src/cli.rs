@@ -13,6 +13,7 @@ use crate::engine::{EngineSession, is_called_by_lxc};
 use crate::failure::{Failure, Status, say};
 use crate::find::{FindError, FoundTarget, Purpose, find, hint_for_refused};
 use crate::manual::show as show_manual;
+use crate::map;
 use crate::output::quotable;
 use crate::target::{Target, TargetError};
 
@@ -283,6 +284,7 @@ fn parsed<Cli: Parser>(
             Err(_) => Status::Failed as i32,
         });
     }
+    map::put_back_loggers(Cli::command().get_name());
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))
 }
 

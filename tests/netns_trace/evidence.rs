@@ -18,7 +18,7 @@ pub fn counts_programs() -> String {
 
 /// Runs it with these words; its report.
 #[track_caller]
-fn traced(lab: &mut InsideLab, words: &str) -> serde_json::Value {
+pub fn traced(lab: &mut InsideLab, words: &str) -> serde_json::Value {
     let ran = lab.run(&format!("timeout 20 netns-trace --json {words}"));
     let last = ran.said.lines().last().unwrap_or_default();
     serde_json::from_str(last).unwrap_or_else(|err| panic!("{words}: {err}: {}", ran.said))
@@ -143,14 +143,33 @@ fn a_rule_of_a_bridge_and_a_rule_of_ip6tables_are_named() {
     assert_eq!(traced(&mut lab, "netns:c 198.18.3.3")["verdict"], "works");
 }
 
+/// Which packets a random number drops is not known from the rules.
 #[test]
-fn rules_that_cannot_be_traced_are_said_to_be_there() {
+fn of_rules_that_may_have_dropped_it_the_one_that_counted_it_did() {
     need!(observers());
     let mut lab = InsideLab::new();
-    lab.set_up("iptables-legacy -A FORWARD -p icmp -d 198.18.2.2 -j DROP").unwrap();
-    let report = traced(&mut lab, "netns:a 198.18.2.2");
-    assert_eq!(report["verdict"], "lost", "{report}");
-    assert!(report["not_seen"].to_string().contains("host: the rules of iptables-legacy"), "{report}");
+    let rule = |name: &str, share: &str| {
+        format!(
+            "iptables -A FORWARD -d 198.18.2.2 -m statistic --mode random --probability {share} -m comment --comment {name} -j DROP"
+        )
+    };
+    lab.set_up(&format!("{}; {}; {}", rule("never", "0.0"), rule("always", "1.0"), rule("later", "1.0")))
+        .unwrap();
+    let report = traced(&mut lab, "--evidence state netns:a 198.18.2.2");
+    assert_eq!((&report["verdict"], &report["cause"]), (&"lost".into(), &"filter-drop".into()), "{report}");
+    let text = report["text"].as_str().unwrap();
+    assert!(text.contains("--comment always") && text.ends_with("(its counter rose meanwhile)"), "{report}");
+    let fix = report["fix"][0].as_str().unwrap();
+    assert!(fix.starts_with("iptables -D FORWARD ") && fix.contains("always"), "{report}");
+    // Of rules that have not counted none did: it was lost elsewhere.
+    lab.set_up("iptables -F FORWARD; ip netns exec b sysctl -qw net.ipv4.conf.all.rp_filter=0").unwrap();
+    lab.set_up(&format!(
+        "{}; chains b; within b nft add rule inet q i ip protocol icmp ct count over 0 drop",
+        rule("never", "0.0")
+    ))
+    .unwrap();
+    let report = traced(&mut lab, "--evidence state netns:a 198.18.2.2");
+    assert_eq!(report["hop"]["container"], "netns:b", "{report}");
 }
 
 /// Root of a user namespace may look into its own networks, and not into the kernel.

@@ -13,6 +13,7 @@ mod explain;
 mod fault_walk;
 mod faults;
 mod inside_lab;
+mod legacy;
 mod manual;
 mod mtu;
 mod pairs;

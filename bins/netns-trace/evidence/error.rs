@@ -27,6 +27,15 @@ pub enum NotArmed {
         /// What it said.
         errno: Errno,
     },
+    /// Another program has it.
+    #[error("{what}")]
+    InUse {
+        /// Who, and what.
+        what: &'static str,
+    },
+    /// The logger of a namespace cannot be set.
+    #[error(transparent)]
+    Logger(#[from] common::netns::TraceLoggerError),
     /// A part of the kernel that is asked by netlink refuses.
     #[error(transparent)]
     Netlink(#[from] common::netlink::NetlinkError),

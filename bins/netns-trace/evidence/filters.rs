@@ -15,8 +15,8 @@ use nix::errno::Errno;
 
 use super::error::NotArmed;
 use crate::model::{
-    FilterDecision, FilterOutcome, HopHook, ProbeSignature, SeenPacket, SignedContent, TraceEvent,
-    TraceEventKind,
+    FilterDecision, FilterOutcome, FilterRuleNumber, HopHook, ProbeSignature, SeenPacket, SignedContent,
+    TraceEvent, TraceEventKind,
 };
 
 /// NFPROTO_BRIDGE, as nf_tables numbers its families.
@@ -39,13 +39,14 @@ pub(super) struct FilterTrace {
 }
 
 impl FilterTrace {
-    /// Begins, if that namespace has rules of nf_tables.
+    /// Begins, if that namespace has rules of nf_tables, or others that its marks have traced too.
     pub(super) fn arm(
         signature: &ProbeSignature,
         namespace: &Namespace,
         home: &Home,
+        has_others: bool,
     ) -> Result<Option<Self>, NotArmed> {
-        let armed = home.inside(namespace, || armed(signature));
+        let armed = home.inside(namespace, || armed(signature, has_others));
         let armed = armed.map_err(|errno| NotArmed::Kernel { what: "enter the network", errno })??;
         Ok(armed.map(|(tracer, chains)| FilterTrace {
             netns: namespace.identity().inode,
@@ -71,10 +72,11 @@ impl AsFd for FilterTrace {
 }
 
 /// In the namespace that this thread is in.
-fn armed(signature: &ProbeSignature) -> Result<Option<(NftTracer, Vec<Chain>)>, NotArmed> {
+fn armed(signature: &ProbeSignature, has_others: bool) -> Result<Option<(NftTracer, Vec<Chain>)>, NotArmed> {
     let Some(mut netfilter) = Netfilter::open()? else { return Ok(None) };
     let Some(chains) = netfilter.chains()? else { return Ok(None) };
-    if !chains.iter().any(|chain| chain.hook.is_some() && (chain.uses > 0 || chain.drops)) {
+    let has_rules = chains.iter().any(|chain| chain.hook.is_some() && (chain.uses > 0 || chain.drops));
+    if !has_rules && !has_others {
         return Ok(None);
     }
     let bridges = chains.iter().any(|chain| chain.family == BRIDGE);
@@ -91,7 +93,7 @@ fn armed(signature: &ProbeSignature) -> Result<Option<(NftTracer, Vec<Chain>)>, 
 }
 
 /// What the probe, its answers, and errors about it look like from the header behind the IP header on.
-fn traced(signature: &ProbeSignature) -> Vec<TracedPackets> {
+pub(super) fn traced(signature: &ProbeSignature) -> Vec<TracedPackets> {
     let (ethertype, header, icmp, request, reply) = match signature.family() {
         IpFamily::V4 => (0x0800, 20, 1, 8, 0),
         IpFamily::V6 => (0x86dd, 40, 58, 128, 129),
@@ -124,19 +126,32 @@ fn traced(signature: &ProbeSignature) -> Vec<TracedPackets> {
 
 fn hooks(chains: Vec<Chain>) -> HashMap<(TableFamily, String, String), HopHook> {
     let of_ip = |chain: &Chain| !matches!(chain.family, TableFamily::Other(other) if other != 7);
-    let known = chains.into_iter().filter(of_ip).filter_map(|chain| {
-        // NF_INET_*; NF_BR_* has the same numbers.
-        let hook = match chain.hook? {
-            0 => HopHook::Prerouting,
-            1 => HopHook::Input,
-            2 => HopHook::Forward,
-            3 => HopHook::Output,
-            4 => HopHook::Postrouting,
-            _ => return None,
-        };
-        Some(((chain.family, chain.table, chain.name), hook))
-    });
+    let known = chains
+        .into_iter()
+        .filter(of_ip)
+        .filter_map(|chain| Some(((chain.family, chain.table, chain.name), hook_of(chain.hook?)?)));
     known.collect()
+}
+
+/// NF_INET_*; NF_BR_* has the same numbers.
+pub(super) fn hook_of(number: u32) -> Option<HopHook> {
+    Some(match number {
+        0 => HopHook::Prerouting,
+        1 => HopHook::Input,
+        2 => HopHook::Forward,
+        3 => HopHook::Output,
+        4 => HopHook::Postrouting,
+        _ => return None,
+    })
+}
+
+/// Which of the traced packets has that name.
+pub(super) fn packet_of(name: &str) -> SeenPacket {
+    match name {
+        ANSWER => SeenPacket::Answer,
+        ERROR => SeenPacket::Error,
+        _ => SeenPacket::Request,
+    }
 }
 
 fn event(
@@ -152,11 +167,7 @@ fn event(
     if let Some(hook) = hook {
         last.insert((id, table.clone()), hook);
     }
-    let packet = match packets {
-        ANSWER => SeenPacket::Answer,
-        ERROR => SeenPacket::Error,
-        _ => SeenPacket::Request,
-    };
+    let packet = packet_of(packets);
     let outcome = match verdict {
         NftTraceVerdict::Drop => FilterOutcome::Drop,
         NftTraceVerdict::Accept => FilterOutcome::Accept,
@@ -175,7 +186,8 @@ fn event(
             family,
             table,
             chain,
-            handle,
+            rule: handle.map(FilterRuleNumber::Handle),
+            is_legacy: false,
             hook,
             outcome,
             interfaces,

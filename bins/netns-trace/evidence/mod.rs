@@ -6,6 +6,7 @@ mod drops;
 mod error;
 mod filters;
 mod functions;
+mod legacy;
 mod perf;
 mod rule_words;
 mod seen;
@@ -19,6 +20,7 @@ use common::netns::Home;
 use self::bpf::BpfEvidence;
 pub use self::drops::DropWatch;
 use self::filters::FilterTrace;
+use self::legacy::LegacyTrace;
 use self::perf::PerfEvidence;
 pub use self::rule_words::{RuleWords, rule_words};
 use self::seen::SeenEvent;
@@ -30,6 +32,7 @@ pub struct ArmedEvidence {
     bpf: Option<BpfEvidence>,
     perf: Option<PerfEvidence>,
     filters: Vec<FilterTrace>,
+    legacy: Vec<LegacyTrace>,
     seen: Vec<SeenEvent>,
     /// The levels that are armed.
     pub used: Vec<EvidenceLevel>,
@@ -90,12 +93,17 @@ impl ArmedEvidence {
     }
 
     fn arm_filters(&mut self, signature: &ProbeSignature, name: &str, namespace: &Namespace, home: &Home) {
-        if has_legacy_rules(namespace, home) {
-            self.not_seen.push(format!(
-                "{name}: the rules of iptables-legacy are not traced: what they do is known from what is set up"
-            ));
+        let has_legacy = has_legacy_rules(namespace, home);
+        if has_legacy {
+            // Before packets are marked: else what is traced goes to the kernel's own log.
+            match LegacyTrace::arm(signature, namespace, home) {
+                Ok(trace) => self.legacy.push(trace),
+                Err(error) => self.not_seen.push(format!(
+                    "{name}: the rules of iptables-legacy are not traced ({error}): what they do is known from what is set up"
+                )),
+            }
         }
-        match FilterTrace::arm(signature, namespace, home) {
+        match FilterTrace::arm(signature, namespace, home, has_legacy) {
             Ok(trace) => self.filters.extend(trace),
             Err(error) => self.not_seen.push(format!(
                 "{name}: the trace of its packet filters could not be used ({error}): which rule decides cannot be seen"
@@ -108,7 +116,7 @@ impl ArmedEvidence {
 
     /// What to wait for: something has been seen when one of them can be read.
     pub fn sockets(&self) -> Vec<BorrowedFd<'_>> {
-        let filters = self.filters.iter().map(AsFd::as_fd);
+        let filters = self.filters.iter().map(AsFd::as_fd).chain(self.legacy.iter().map(AsFd::as_fd));
         let perf = self.perf.iter().flat_map(PerfEvidence::sockets);
         self.bpf.iter().map(AsFd::as_fd).chain(perf).chain(filters).collect()
     }
@@ -116,7 +124,7 @@ impl ArmedEvidence {
     /// Takes in what has been seen since, and hands it over, too; not what perf tells, which makes sense only as a whole.
     pub fn drain(&mut self, mut each: impl FnMut(&TraceEvent)) {
         let before = self.seen.len();
-        let ArmedEvidence { bpf, perf, filters, seen, .. } = self;
+        let ArmedEvidence { bpf, perf, filters, legacy, seen, .. } = self;
         if let Some(bpf) = bpf {
             bpf.drain(|event| seen.push(event));
         }
@@ -126,6 +134,9 @@ impl ArmedEvidence {
         for filter in filters {
             filter.drain(|event| seen.push(SeenEvent { event, function: None }));
         }
+        for trace in legacy {
+            trace.drain(|event| seen.push(SeenEvent { event, function: None }));
+        }
         seen[before..].iter().for_each(|seen| each(&seen.event));
     }
 
@@ -133,7 +144,9 @@ impl ArmedEvidence {
     /// functions in which packets were dropped are looked up where `with_functions`, which takes tens of milliseconds.
     pub fn events(&mut self, with_functions: bool) -> Vec<TraceEvent> {
         self.drain(|_| {});
-        if self.filters.iter().any(|filter| filter.is_incomplete) {
+        let is_incomplete = self.filters.iter().any(|filter| filter.is_incomplete)
+            || self.legacy.iter().any(|trace| trace.is_incomplete);
+        if is_incomplete {
             self.not_seen.push("the packet filters had more to tell than the kernel keeps".to_owned());
         }
         let mut seen = std::mem::take(&mut self.seen);

@@ -10,7 +10,7 @@ use common::netlink::{Netfilter, TableFamily};
 use common::netns::Home;
 use common::program;
 
-use crate::model::FilterDecision;
+use crate::model::{FilterDecision, FilterRuleNumber};
 
 /// The tables that iptables has.
 const IPTABLES_TABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
@@ -37,16 +37,22 @@ pub fn rule_words(decision: &FilterDecision, namespace: &Namespace, home: &Home)
 }
 
 fn words_here(decision: &FilterDecision) -> Option<RuleWords> {
-    let Some(handle) = decision.handle else { return policy(decision) };
+    let handle = match decision.rule {
+        None => return policy(decision),
+        Some(FilterRuleNumber::Position(position)) => {
+            return by_iptables(decision, position.checked_sub(1)?, None);
+        }
+        Some(FilterRuleNumber::Handle(handle)) => handle,
+    };
     let rules = Netfilter::open().ok().flatten()?.table_rules(decision.family, &decision.table).ok()?;
     let of_chain: Vec<u64> =
         rules.into_iter().filter(|rule| rule.chain == decision.chain).map(|rule| rule.handle).collect();
     let place = of_chain.iter().position(|one| *one == handle)?;
-    by_iptables(decision, place, of_chain.len()).or_else(|| by_nft(decision, handle, place))
+    by_iptables(decision, place, Some(of_chain.len())).or_else(|| by_nft(decision, handle, place))
 }
 
-/// Rules in the tables of iptables, if it can read them: the n-th line of a chain is the n-th rule.
-fn by_iptables(decision: &FilterDecision, place: usize, count: usize) -> Option<RuleWords> {
+/// Rules in the tables of iptables, if it can read them: the n-th line of a chain is the n-th rule, where it has as many as the chain.
+fn by_iptables(decision: &FilterDecision, place: usize, count: Option<usize>) -> Option<RuleWords> {
     let FilterDecision { table, chain, .. } = decision;
     let (name, file) = iptables(decision)?;
     let listed = program::run(&file, &["-w", "-t", table, "-S", chain], None).ok()?;
@@ -55,7 +61,7 @@ fn by_iptables(decision: &FilterDecision, place: usize, count: usize) -> Option<
         .map(iptables_words)
         .filter(|words| words.first().is_some_and(|word| word == "-A"))
         .collect();
-    let line = lines.get(place).filter(|_| lines.len() == count)?;
+    let line = lines.get(place).filter(|_| count.is_none_or(|count| lines.len() == count))?;
     let mut delete = command(&name, table);
     delete.push("-D".to_owned());
     delete.extend(line.iter().skip(1).cloned());
@@ -76,7 +82,8 @@ fn iptables(decision: &FilterDecision) -> Option<(String, PathBuf)> {
         TableFamily::Ip6 => "ip6tables",
         _ => return None,
     };
-    IPTABLES_TABLES.contains(&decision.table.as_str()).then(|| nft_variant(plain)).flatten()
+    let kind = if decision.is_legacy { "legacy" } else { "nft" };
+    IPTABLES_TABLES.contains(&decision.table.as_str()).then(|| variant(plain, kind)).flatten()
 }
 
 fn command(name: &str, table: &str) -> Vec<String> {
@@ -109,14 +116,15 @@ fn family(family: TableFamily) -> Option<String> {
     }
 }
 
-/// The program of that name that keeps its rules in nf_tables: what it is called, and its file.
-fn nft_variant(plain: &str) -> Option<(String, PathBuf)> {
+/// The program of that name which keeps its rules in nf_tables, or the one that does not: what it is called, and its file.
+fn variant(plain: &str, kind: &str) -> Option<(String, PathBuf)> {
+    let is_nft = |version: String| version.contains("nf_tables");
     if let Some(file) = program::find(plain)
-        && program::run(&file, &["-V"], None).is_ok_and(|version| version.contains("nf_tables"))
+        && program::run(&file, &["-V"], None).is_ok_and(|version| is_nft(version) == (kind == "nft"))
     {
         return Some((plain.to_owned(), file));
     }
-    let name = format!("{plain}-nft");
+    let name = format!("{plain}-{kind}");
     program::find(&name).map(|file| (name, file))
 }
 

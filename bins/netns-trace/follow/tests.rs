@@ -313,7 +313,7 @@ fn rules_of_nft_of_a_policy_and_of_another_network_are_named_too() {
         let followed = networks.follow("a", ProbeProtocol::Echo, V4[0], None);
         let dropped = drops(&followed.events);
         assert_eq!((followed.answer, dropped.len()), (None, 1), "{followed:?}");
-        assert_eq!((dropped[0].handle, dropped[0].hook), (None, Some(HopHook::Input)));
+        assert_eq!((dropped[0].rule, dropped[0].hook), (None, Some(HopHook::Input)));
         let words = rule_words(dropped[0], networks.of("b"), &networks.home).unwrap();
         networks.inside("b", || {
             assert!(Command::new("sh").args(["-c", &words.undo.unwrap()]).status().unwrap().success());

@@ -15,7 +15,7 @@ use crate::report::print;
 use crate::request::TraceRequest;
 use crate::state::HostState;
 use crate::verdict::{SeenPlaces, deciding_drop, judged, place_by_names};
-use crate::walk::walk;
+use crate::walk::{counted, walk};
 
 /// Resolves, walks, sends, and prints what became of the packet.
 ///
@@ -54,7 +54,7 @@ pub fn trace_probe(
     probe: &TraceProbe,
     only: Option<EvidenceLevel>,
 ) -> Result<TracedProbe, Failure> {
-    let walk = walk(state, origin, dest, probe)?;
+    let mut walk = walk(state, origin, dest, probe)?;
     let delivered_to = walk.delivered_to;
     let mut inodes = vec![origin, home.identity().inode];
     for hop in &walk.hops {
@@ -72,6 +72,9 @@ pub fn trace_probe(
         first => first,
     };
     place_by_names(&mut followed.events, &walk.hops);
+    if deciding_drop(&followed.events).is_none() && !matches!(followed.answer, Some(ProbeAnswer::Reply(_))) {
+        counted(state, &mut walk);
+    }
     let ifname = |inode, index| {
         let link = state.map.netns(inode)?.link(index)?;
         Some(link.link.name.to_string_lossy().into_owned())

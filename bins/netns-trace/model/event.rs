@@ -72,13 +72,24 @@ pub struct FilterDecision {
     /// The chain that the rule is in.
     pub chain: String,
     /// The rule; nothing of a policy, and of the end of a chain.
-    pub handle: Option<u64>,
+    pub rule: Option<FilterRuleNumber>,
+    /// Whether the chain is the older iptables'.
+    pub is_legacy: bool,
     /// The hook that the packet was in, if it is known.
     pub hook: Option<HopHook>,
     /// What was decided.
     pub outcome: FilterOutcome,
     /// By which interface it came in, and is to leave, by their indices.
     pub interfaces: (Option<u32>, Option<u32>),
+}
+
+/// By which number a program knows a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterRuleNumber {
+    /// nf_tables', which no other rule of the table has.
+    Handle(u64),
+    /// The older iptables': which of its chain's rules it is, from 1 on.
+    Position(usize),
 }
 
 /// What is decided about a packet.

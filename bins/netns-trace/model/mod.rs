@@ -18,7 +18,7 @@ pub use drop::{
     TCP_FIN, TCP_RST, TCP_SYN,
 };
 pub use drop_report::{DropReport, DropSummary};
-pub use event::{FilterDecision, FilterOutcome, SeenPacket, TraceEvent, TraceEventKind};
+pub use event::{FilterDecision, FilterOutcome, FilterRuleNumber, SeenPacket, TraceEvent, TraceEventKind};
 pub use hop::{HopHook, HopPlace, TraceHop};
 pub use mtu::{MtuReport, MtuWay};
 pub use obstacle::TraceObstacle;

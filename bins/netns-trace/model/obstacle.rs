@@ -1,6 +1,7 @@
 //! What stops a packet at a hop.
 
 use common::diagnose::Cause;
+use common::firewall::DropPlace;
 use common::hint::Hint;
 
 use super::{HopPlace, TraceVerdict};
@@ -22,6 +23,10 @@ pub struct TraceObstacle {
     pub text: String,
     /// The rule that stops it, as its program writes it.
     pub rule: Option<String>,
+    /// The same as it was found, of a packet filter.
+    pub filter: Option<DropPlace>,
+    /// Of a filter that only may stop it: whether its counter rose while the packet was under way; nothing where it has none.
+    pub is_counted: Option<bool>,
     /// The commands that undo the cause, and nothing else.
     pub fix: Vec<Hint>,
     /// What else helps.

@@ -127,10 +127,12 @@ impl VisitedNetns {
 
     /// Its packet filters.
     pub fn filters(&self) -> &NetnsFilters {
-        self.filters.get_or_init(|| {
-            let home = Home::current().ok();
-            home.and_then(|home| home.inside(&self.namespace, filters_here).ok()).unwrap_or_default()
-        })
+        self.filters.get_or_init(|| self.filters_now().unwrap_or_default())
+    }
+
+    /// The same as they are by now, with their counters; nothing where it may not be entered.
+    pub fn filters_now(&self) -> Option<NetnsFilters> {
+        Home::current().ok()?.inside(&self.namespace, filters_here).ok()
     }
 
     /// A setting below `/proc/sys/net`, without the blanks around it.

@@ -73,10 +73,18 @@ impl SeenProgress {
         };
         let fits = |obstacle: &&TraceObstacle| self.fits(obstacle);
         let certain = || walk.obstacles.iter().filter(is_behind);
-        let possible = || walk.suspects.iter().filter(is_behind);
+        // One that counts has counted the packet that it dropped.
+        let is_possible =
+            |obstacle: &&TraceObstacle| is_behind(obstacle) && obstacle.is_counted != Some(false);
+        let possible = || walk.suspects.iter().filter(is_possible);
+        let has_counted = || only(possible().filter(|obstacle| obstacle.is_counted == Some(true)));
         match self.has_reason() {
-            true => certain().find(fits).or_else(|| possible().find(fits)).or_else(|| certain().next()),
-            false => certain().next().or_else(|| only(possible())),
+            true => certain()
+                .find(fits)
+                .or_else(|| has_counted().filter(fits))
+                .or_else(|| possible().find(fits))
+                .or_else(|| certain().next()),
+            false => certain().next().or_else(has_counted).or_else(|| only(possible())),
         }
     }
 
@@ -136,6 +144,8 @@ mod tests {
             verdict: TraceVerdict::Lost,
             text: cause.word().to_owned(),
             rule: None,
+            filter: None,
+            is_counted: None,
             fix: Vec::new(),
             advice: None,
         }

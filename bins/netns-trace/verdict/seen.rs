@@ -250,7 +250,7 @@ fn explained_by_filter(
     place.hook = place.hook.or(known.and_then(|known| known.place.hook));
     report.hop = Some(place);
     let is_refused = report.verdict == TraceVerdict::Refused;
-    let is_policy = decision.handle.is_none();
+    let is_policy = decision.rule.is_none();
     report.cause = Some(if is_policy { Cause::FilterPolicy } else { Cause::FilterDrop });
     let Some((words, undo)) = rule else {
         if let Some(known) = known {
@@ -403,7 +403,8 @@ mod tests {
             family: common::netlink::TableFamily::Ip,
             table: "filter".to_owned(),
             chain: "FORWARD".to_owned(),
-            handle: None,
+            rule: None,
+            is_legacy: false,
             hook: Some(crate::model::HopHook::Forward),
             outcome: FilterOutcome::Drop,
             interfaces: (Some(3), Some(4)),

@@ -172,7 +172,7 @@ impl Walker<'_> {
         }
         // In these connection tracking drops packets, too: where a rule only may have, it need not have been that.
         let is_shared = chain != ChainHook::Forward || self.is_full(netns);
-        let others: usize = all.iter().map(|place| place.others).max().unwrap_or(0);
+        let others = all.iter().map(|place| place.others.len()).max().unwrap_or(0);
         match all.len() + others {
             0 => DropRule::Gone,
             1 if is_shared && certain.is_empty() => DropRule::Several(1),
@@ -254,9 +254,10 @@ mod tests {
             rule: rule.map(str::to_owned),
             position: rule.map(|_| ("DOCKER-USER".to_owned(), 2)),
             handle: None,
+            counter: None,
             is_specific: true,
             reset: None,
-            others: 0,
+            others: Vec::new(),
         }
     }
 

@@ -15,6 +15,7 @@ use common::program;
 
 use super::walker::{StopReason, Walker};
 use crate::model::{HopHook, HopPlace, ProbeProtocol, TraceVerdict};
+use crate::state::HostState;
 
 impl Walker<'_> {
     /// The packet comes to a hook of IP. Whether NAT has given it another destination there.
@@ -106,7 +107,7 @@ impl Walker<'_> {
         if !filters.is_whole {
             self.doubt(format!("the packet filters of {} could not be read whole", self.who(netns)));
         }
-        for may in &run.may_drop {
+        for may in run.may_drop.iter().flat_map(|may| std::iter::once(may).chain(&may.others)) {
             let reason = self.dropped_by(netns, (hook, from), may, true);
             self.suspect(place.clone(), reason);
         }
@@ -149,6 +150,7 @@ impl Walker<'_> {
         };
         let mut reason = StopReason::new(cause, verdict, sentence(hook, by, is_doubt));
         reason.rule = by.rule.clone();
+        reason.filter = Some(by.clone());
         let fix = self.state.undone(netns, &by.table, from, undo(by));
         if is_doubt { reason } else { reason.fixed_by(fix) }
     }
@@ -170,6 +172,11 @@ impl Walker<'_> {
         let place = self.link_place(link, Some(hook));
         self.filtered(place, family, ChainHook::Prerouting, &packet);
     }
+}
+
+/// The command that undoes a filter which turned out to have dropped the packet.
+pub fn undone(state: &HostState, netns: u64, by: &DropPlace) -> Option<Hint> {
+    state.undone(netns, &by.table, None, undo(by))
 }
 
 /// What of the kernel asks the chains of a hook.
@@ -269,9 +276,10 @@ mod tests {
             rule: rule.map(str::to_owned),
             position: rule.map(|_| ("DOCKER-USER".to_owned(), 2)),
             handle: Some(7),
+            counter: None,
             is_specific: false,
             reset: None,
-            others: 0,
+            others: Vec::new(),
         }
     }
 

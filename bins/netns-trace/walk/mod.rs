@@ -2,6 +2,7 @@
 
 mod at_drop;
 mod bridge;
+mod counted;
 mod deliver;
 mod drop_rule;
 mod fib;
@@ -21,6 +22,7 @@ mod walker;
 
 pub use at_drop::{drop_cause, drop_end, hook_of, is_for_station};
 use common::failure::Failure;
+pub use counted::counted;
 pub use inward::walk_in;
 
 use crate::model::{ProbeProtocol, TraceProbe, TraceWalk};

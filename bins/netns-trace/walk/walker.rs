@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use common::diagnose::Cause;
-use common::firewall::PacketFlow;
+use common::firewall::{DropPlace, PacketFlow};
 use common::hint::Hint;
 use common::map::LinkPlace;
 use common::output::one_line;
@@ -70,13 +70,22 @@ pub struct StopReason {
     pub verdict: TraceVerdict,
     pub text: String,
     pub rule: Option<String>,
+    pub filter: Option<DropPlace>,
     pub fix: Vec<Hint>,
     pub advice: Option<String>,
 }
 
 impl StopReason {
     pub fn new(cause: Cause, verdict: TraceVerdict, text: impl Into<String>) -> Self {
-        StopReason { cause, verdict, text: text.into(), rule: None, fix: Vec::new(), advice: None }
+        StopReason {
+            cause,
+            verdict,
+            text: text.into(),
+            rule: None,
+            filter: None,
+            fix: Vec::new(),
+            advice: None,
+        }
     }
 
     /// With the command, where there is one.
@@ -201,7 +210,7 @@ impl<'a> Walker<'a> {
     }
 
     fn obstacle(&self, place: HopPlace, reason: StopReason) -> TraceObstacle {
-        let StopReason { cause, verdict, text, rule, fix, advice } = reason;
+        let StopReason { cause, verdict, text, rule, filter, fix, advice } = reason;
         let is_answer = self.packet.is_answer;
         // Whatever a router or a firewall says to the answer's sender, the probe's sender hears nothing.
         let verdict = if is_answer { TraceVerdict::Lost } else { verdict };
@@ -214,6 +223,8 @@ impl<'a> Walker<'a> {
             verdict,
             text,
             rule,
+            filter,
+            is_counted: None,
             fix,
             advice,
         }

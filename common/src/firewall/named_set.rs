@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::fate::RuleMatch;
 use super::{FilterChain, FilterProgram};
 use crate::netlink::{Netfilter, NftElement, TableFamily};
 
@@ -19,6 +20,13 @@ pub struct NamedSet {
     pub has_intervals: bool,
     /// What is in it.
     pub elements: Vec<NftElement>,
+}
+
+/// A field of a key: one value, or any of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyField {
+    pub least: Vec<u8>,
+    pub greatest: Vec<u8>,
 }
 
 /// What a set says of a key.
@@ -52,55 +60,89 @@ impl NamedSet {
     }
 
     /// What it has for a key of these fields.
-    pub(super) fn look_up(&self, fields: &[Vec<u8>]) -> SetLookup<'_> {
-        let key = joined(fields);
+    pub(super) fn look_up(&self, fields: &[KeyField]) -> SetLookup<'_> {
+        let length = fields.iter().map(|field| padded(field.least.len(), fields.len())).sum::<usize>();
         let is_other_kind =
-            |element: &NftElement| element.key.as_ref().is_some_and(|own| own.len() != key.len());
+            |element: &NftElement| element.key.as_ref().is_some_and(|own| own.len() != length);
         if self.elements.iter().any(is_other_kind) {
             return SetLookup::Unknown;
         }
-        let found = match self.has_intervals && fields.len() == 1 {
-            true => self.in_interval(&key),
-            false => self.elements.iter().find(|element| has_key(element, &key, fields)),
-        };
+        let mut is_known = true;
+        for element in self.elements.iter().filter(|element| !element.is_end) {
+            match self.is_for(element, fields) {
+                RuleMatch::Yes => return SetLookup::Has(element),
+                RuleMatch::Unknown => is_known = false,
+                RuleMatch::No => {}
+            }
+        }
         // The one that takes what nothing else does has no key.
-        let found = found.or_else(|| self.elements.iter().find(|element| element.key.is_none()));
-        found.map_or(SetLookup::HasNot, SetLookup::Has)
+        match self.elements.iter().find(|element| element.key.is_none()) {
+            _ if !is_known => SetLookup::Unknown,
+            Some(rest) => SetLookup::Has(rest),
+            None => SetLookup::HasNot,
+        }
     }
 
-    /// The last element that begins at the key or before it, unless it only ends the one before.
-    fn in_interval(&self, key: &[u8]) -> Option<&NftElement> {
-        let begun =
-            self.elements.iter().filter(|element| element.key.as_deref().is_some_and(|own| own <= key));
-        begun.max_by_key(|element| (&element.key, !element.is_end)).filter(|element| !element.is_end)
+    /// Whether an element has the key; one of several fields can have an interval in each.
+    fn is_for(&self, element: &NftElement, fields: &[KeyField]) -> RuleMatch {
+        let Some(first) = &element.key else { return RuleMatch::No };
+        if self.has_intervals && fields.len() == 1 {
+            return fields[0].is_between(first, self.next_key(first));
+        }
+        let last = element.last.as_ref().filter(|last| last.len() == first.len()).unwrap_or(first);
+        let mut at = 0;
+        let found = fields.iter().map(|field| {
+            let end = at + field.least.len();
+            let found = field.is_in(&first[at..end], &last[at..end]);
+            at += padded(field.least.len(), fields.len());
+            found
+        });
+        found.fold(RuleMatch::Yes, RuleMatch::and)
+    }
+
+    /// The key that ends an interval, or begins the next one.
+    fn next_key(&self, first: &[u8]) -> Option<&[u8]> {
+        let keys = self.elements.iter().filter_map(|element| element.key.as_deref());
+        keys.filter(|key| *key > first).min()
     }
 }
 
-/// Whether an element is for the key; one of several fields can have an interval in each.
-fn has_key(element: &NftElement, key: &[u8], fields: &[Vec<u8>]) -> bool {
-    let Some(first) = &element.key else { return false };
-    let Some(last) = element.last.as_ref().filter(|last| last.len() == first.len()) else {
-        return first == key;
-    };
-    let mut at = 0;
-    fields.iter().all(|field| {
-        let end = at + field.len().next_multiple_of(WORD_BYTES).min(key.len() - at);
-        let is_in = (&first[at..end]..=&last[at..end]).contains(&&key[at..end]);
-        at = end;
-        is_in
-    })
+impl KeyField {
+    /// One that is known.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        KeyField { greatest: bytes.clone(), least: bytes }
+    }
+
+    /// Whether it is one of these, the last included.
+    fn is_in(&self, first: &[u8], last: &[u8]) -> RuleMatch {
+        match () {
+            () if self.greatest.as_slice() < first || last < self.least.as_slice() => RuleMatch::No,
+            () if first <= self.least.as_slice() && self.greatest.as_slice() <= last => RuleMatch::Yes,
+            () => RuleMatch::Unknown,
+        }
+    }
+
+    /// Whether it is one of these, up to the next one that is none.
+    fn is_between(&self, first: &[u8], next: Option<&[u8]>) -> RuleMatch {
+        match () {
+            () if self.greatest.as_slice() < first
+                || next.is_some_and(|next| next <= self.least.as_slice()) =>
+            {
+                RuleMatch::No
+            }
+            () if first <= self.least.as_slice()
+                && next.is_none_or(|next| self.greatest.as_slice() < next) =>
+            {
+                RuleMatch::Yes
+            }
+            () => RuleMatch::Unknown,
+        }
+    }
 }
 
-fn joined(fields: &[Vec<u8>]) -> Vec<u8> {
-    if let [one] = fields {
-        return one.clone();
-    }
-    let mut key = Vec::new();
-    for field in fields {
-        key.extend(field);
-        key.resize(key.len().next_multiple_of(WORD_BYTES), 0);
-    }
-    key
+/// The bytes of a field in a key of so many.
+fn padded(bytes: usize, fields: usize) -> usize {
+    if fields == 1 { bytes } else { bytes.next_multiple_of(WORD_BYTES) }
 }
 
 /// `@name`, as nft writes it, with the table of the rule.
@@ -142,7 +184,7 @@ mod tests {
     }
 
     fn has(set: &NamedSet, fields: &[&[u8]]) -> Option<bool> {
-        let fields: Vec<Vec<u8>> = fields.iter().map(|field| field.to_vec()).collect();
+        let fields: Vec<KeyField> = fields.iter().map(|field| KeyField::of(field.to_vec())).collect();
         match set.look_up(&fields) {
             SetLookup::Has(_) => Some(true),
             SetLookup::HasNot => Some(false),
@@ -191,6 +233,14 @@ mod tests {
         assert_eq!(has(&several, &[&[10, 0, 0, 7], &[0, 85]]), Some(true));
         assert_eq!(has(&several, &[&[10, 0, 0, 7], &[0, 91]]), Some(false));
         assert_eq!(has(&several, &[&[10, 0, 1, 0], &[0, 85]]), Some(false));
+        let address = |last| KeyField::of(vec![10, 0, 0, last]);
+        let port = |least: u16, greatest: u16| KeyField {
+            least: least.to_be_bytes().to_vec(),
+            greatest: greatest.to_be_bytes().to_vec(),
+        };
+        assert_eq!(several.look_up(&[address(7), port(1024, 65535)]), SetLookup::HasNot);
+        assert_eq!(several.look_up(&[address(7), port(85, 65535)]), SetLookup::Unknown);
+        assert!(matches!(several.look_up(&[address(7), port(82, 85)]), SetLookup::Has(_)));
         let exact = set(false, vec![element(&[10, 0, 0, 1, 0, 80, 0, 0])]);
         assert_eq!(has(&exact, &[&[10, 0, 0, 1], &[0, 80]]), Some(true));
         let mut all = exact;

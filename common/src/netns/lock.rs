@@ -160,6 +160,6 @@ fn await_end(pidfd: std::os::fd::BorrowedFd<'_>, timeout: Duration) {
 }
 
 #[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, and panics if the kernel refuses")]
-fn flock(file: &OwnedFd, how: FlockArg) -> nix::Result<()> {
+pub(super) fn flock(file: &OwnedFd, how: FlockArg) -> nix::Result<()> {
     nix::fcntl::flock(file.as_raw_fd(), how)
 }

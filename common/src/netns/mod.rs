@@ -13,6 +13,7 @@ mod host_run;
 mod lock;
 mod record;
 mod registry;
+mod trace_logger;
 
 use std::fs;
 use std::io;
@@ -31,6 +32,7 @@ pub use host_run::run_of_a_container;
 pub use lock::wait_for;
 pub use record::{LinkRecord, RecordDir, RecordedContainer, RecordedProcess};
 pub use registry::Registry;
+pub use trace_logger::{LeftLogger, TraceLogger, TraceLoggerError};
 
 use crate::namespace::{Namespace, NamespaceError, NamespaceId, NamespaceKind};
 use crate::target::LinkName;

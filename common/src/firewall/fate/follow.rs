@@ -48,7 +48,7 @@ pub(super) struct RuleDrop {
     position: Option<(String, usize)>,
     is_specific: bool,
     reset: Option<bool>,
-    others: usize,
+    others: Vec<RuleDrop>,
 }
 
 /// A way through the chains of a namespace.
@@ -92,7 +92,7 @@ impl<'a> ChainFollower<'a> {
                 position: Some((chain.name.clone(), at + 1)),
                 is_specific: read.is_specific,
                 reset,
-                others: 0,
+                others: Vec::new(),
             };
             match &read.target {
                 RuleTarget::Continue => goes_on = true,
@@ -139,6 +139,7 @@ impl RuleDrop {
     /// With the chain that the hook calls.
     pub(super) fn at(self, chain: &FilterChain) -> DropPlace {
         let handle = self.rule.as_ref().and_then(|rule| rule.handle);
+        let counter = self.rule.as_ref().map_or(chain.counter, |rule| rule.counter);
         DropPlace {
             program: chain.program,
             table: chain.table.clone(),
@@ -146,9 +147,10 @@ impl RuleDrop {
             rule: self.rule.map(|rule| rule.text),
             position: self.position,
             handle,
+            counter,
             is_specific: self.is_specific,
             reset: self.reset,
-            others: self.others,
+            others: self.others.into_iter().map(|other| other.at(chain)).collect(),
         }
     }
 }
@@ -181,12 +183,18 @@ impl Outcomes {
         }
     }
 
-    fn drops(&mut self, by: RuleDrop) {
+    fn drops(&mut self, mut by: RuleDrop) {
         match &mut self.dropped {
             Some(known) => {
                 known.is_specific |= by.is_specific;
-                known.others +=
-                    usize::from((&known.position, &known.rule) != (&by.position, &by.rule)) + by.others;
+                let others = std::mem::take(&mut by.others);
+                for one in std::iter::once(by).chain(others) {
+                    let is_same =
+                        |other: &RuleDrop| (&other.position, &other.rule) == (&one.position, &one.rule);
+                    if !is_same(known) && !known.others.iter().any(is_same) {
+                        known.others.push(one);
+                    }
+                }
             }
             none => *none = Some(by),
         }

@@ -14,7 +14,7 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use super::{FilterChain, FilterProgram, NamedSet};
+use super::{FilterChain, FilterProgram, NamedSet, PacketCount};
 use follow::{ChainFollower, Outcomes};
 pub use hook::{ChainHook, HookFamily};
 use hook::{is_at, priority};
@@ -22,6 +22,7 @@ pub use iptables::words as iptables_words;
 pub use packet::{ARP_REPLY, ARP_REQUEST, FilterPacket, PacketFlow, PacketProtocol};
 pub use place::DropPlace;
 pub use rule::PacketTranslation;
+pub(super) use rule::RuleMatch;
 
 /// linux/netfilter_ipv4.h: NF_IP_PRI_CONNTRACK.
 const CONNECTION_TRACKING: i32 = -200;
@@ -154,6 +155,27 @@ impl NetnsFilters {
             packet.flow = later;
         }
         outcomes
+    }
+
+    /// How many packets the rule or policy has dropped, of a place that was found in an earlier look at the same namespace; nothing
+    /// where it does not count, or is another one by now.
+    pub fn counter(&self, place: &DropPlace) -> Option<PacketCount> {
+        let name = place.position.as_ref().map_or(&place.chain, |(chain, _)| chain);
+        let is_its = |chain: &&FilterChain| {
+            chain.program == place.program && chain.table == place.table && chain.name == *name
+        };
+        let chain = self.chains.iter().find(is_its)?;
+        let Some((_, position)) = place.position.as_ref().filter(|_| place.rule.is_some()) else {
+            return chain.counter;
+        };
+        let rule = chain.rules.get(position.checked_sub(1)?)?;
+        // The words of a rule of nft's have its counter in them.
+        let is_same = if place.handle.is_some() {
+            rule.handle == place.handle
+        } else {
+            Some(&rule.text) == place.rule.as_ref()
+        };
+        rule.counter.filter(|_| is_same)
     }
 
     /// Everything that may become of it in a chain that a hook calls, its policy included.

@@ -179,10 +179,8 @@ fn look_up<'a>(
     sets: TableSets<'a>,
 ) -> SetLookup<'a> {
     let Some(set) = sets.named(name) else { return SetLookup::Unknown };
-    let fields = selectors
-        .iter()
-        .map(|selector| selector.bytes(packet, set.has_intervals))
-        .collect::<Option<Vec<_>>>();
+    let fields =
+        selectors.iter().map(|selector| selector.key(packet, set.has_intervals)).collect::<Option<Vec<_>>>();
     fields.map_or(SetLookup::Unknown, |fields| set.look_up(&fields))
 }
 

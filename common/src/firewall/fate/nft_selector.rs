@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::nft_words::unquoted;
 use super::packet::{ARP_REQUEST, FilterPacket, PacketFlow, PacketProtocol};
 use super::rule::{RuleMatch, is_in, is_interface, is_port, number};
+use crate::firewall::named_set::KeyField;
 
 /// An interface's name as nf_tables has it in a set: IFNAMSIZ.
 const NAME_BYTES: usize = 16;
@@ -166,7 +167,17 @@ impl<'w> NftSelector<'w> {
     }
 
     /// The same as bytes, as a set has it; nothing where they are not known. `has_intervals` says that values are compared as numbers.
-    pub(super) fn bytes(&self, packet: &FilterPacket, has_intervals: bool) -> Option<Vec<u8>> {
+    pub(super) fn key(&self, packet: &FilterPacket, has_intervals: bool) -> Option<KeyField> {
+        let port = match self.key {
+            "dport" => packet.port,
+            "sport" => packet.source_port,
+            _ => return self.bytes(packet, has_intervals).map(KeyField::of),
+        };
+        let [least, greatest] = port.map_or(packet.chosen_ports, |port| [port, port]);
+        Some(KeyField { least: least.to_be_bytes().to_vec(), greatest: greatest.to_be_bytes().to_vec() })
+    }
+
+    fn bytes(&self, packet: &FilterPacket, has_intervals: bool) -> Option<Vec<u8>> {
         let address = |address: IpAddr| match address {
             IpAddr::V4(address) => address.octets().to_vec(),
             IpAddr::V6(address) => address.octets().to_vec(),
@@ -179,8 +190,6 @@ impl<'w> NftSelector<'w> {
         match (self.family, self.key) {
             ("ip" | "ip6" | "arp", "saddr") => Some(address(packet.source)),
             ("ip" | "ip6" | "arp", "daddr") => Some(address(packet.destination)),
-            ("tcp" | "udp" | "th", "dport") => Some(packet.port?.to_be_bytes().to_vec()),
-            ("tcp" | "udp" | "th", "sport") => Some(packet.source_port?.to_be_bytes().to_vec()),
             ("ip" | "ip6", "protocol" | "nexthdr") | ("meta", "l4proto") => {
                 Some(vec![packet.protocol_number()?])
             }

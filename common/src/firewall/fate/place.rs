@@ -1,6 +1,6 @@
 //! Where a packet is dropped.
 
-use crate::firewall::FilterProgram;
+use crate::firewall::{FilterProgram, PacketCount};
 
 /// Where a packet is dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +17,12 @@ pub struct DropPlace {
     pub position: Option<(String, usize)>,
     /// The number by which nft knows the rule.
     pub handle: Option<u64>,
+    /// How many packets it had dropped when it was read, where it counts.
+    pub counter: Option<PacketCount>,
     /// Whether that rule, or one that leads to it, is for some interface or address.
     pub is_specific: bool,
     /// Of a rule that tells the sender: whether by a TCP reset.
     pub reset: Option<bool>,
-    /// How many other rules of its chain, and of those that are called there, may have dropped the packet in its place.
-    pub others: usize,
+    /// Other rules of its chain, and of those that are called there, that may drop the packet in its place.
+    pub others: Vec<DropPlace>,
 }
