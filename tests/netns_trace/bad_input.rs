@@ -90,3 +90,81 @@ fn without_rights_it_is_said_which_are_missing() {
     assert_eq!(ran.status, 2, "{}", ran.said);
     assert!(ran.said.contains("permi") || ran.said.contains("root"), "{}", ran.said);
 }
+
+/// A container that is a process alone: its network goes with it. It is ended before the trace, at several moments of it, and so is
+/// the one that the packet goes to.
+#[test]
+fn a_container_that_ends_while_it_is_traced_gives_a_verdict_or_one_line() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    lab.set_up(
+        "born() {
+            unshare -n sh -c 'echo $$ >/run/born; exec sleep 300' & for i in $(seq 100); do [ -s /run/born ] && break; sleep .02; done
+            born=$(cat /run/born); rm /run/born
+            ip link add vx up type veth peer name eth0 netns $born; ip addr add 198.18.7.1/24 dev vx
+            nsenter --net=/proc/$born/ns/net sh -c 'ip link set lo up; ip link set eth0 up; ip addr add 198.18.7.2/24 dev eth0; ip route add default via 198.18.7.1'
+        }
+        ended() { kill -KILL $born; wait $born; for i in $(seq 100); do [ -d /sys/class/net/vx ] || break; sleep .02; done; } 2>/dev/null
+        within b sysctl -qw net.ipv4.icmp_echo_ignore_all=1",
+    )
+    .unwrap();
+    for words in
+        ["pid:$born 198.18.2.2", "netns:a 198.18.7.2", "netns:a pid:$born", "--explain pid:$born 198.18.2.2"]
+    {
+        for pause in [".0", ".005", ".01", ".02", ".05", ".2"] {
+            let ran = lab.run(&format!(
+                "born; (sleep {pause}; kill -KILL $born) & timeout 20 netns-trace {words}; status=$?; wait $!; ended; (exit $status)"
+            ));
+            let said: Vec<&str> = ran.said.lines().filter(|line| !line.contains("Killed")).collect();
+            assert!([0, 1, 2].contains(&ran.status), "{words} after {pause}: {} {}", ran.status, ran.said);
+            let is_clear = !ran.said.contains("panicked")
+                && said.iter().any(|line| {
+                    ["works:", "cause:", "lost:", "unreachable:", "passes:", "netns-trace:", "cannot tell:"]
+                        .iter()
+                        .any(|word| line.starts_with(word))
+                });
+            assert!(is_clear, "{words} after {pause}: {} {}", ran.status, ran.said);
+        }
+    }
+    let ran = lab.run("born; ended; timeout 20 netns-trace pid:$born 198.18.2.2");
+    assert_eq!(ran.status, 1, "{}", ran.said);
+}
+
+/// The kernel's own description of its types is hidden, or bpf(2) and then perf_event_open(2) are refused, as lockdown does.
+#[test]
+fn without_types_and_under_lockdown_the_next_level_is_used_and_that_is_said() {
+    need!(observers());
+    need!(support::skip::program("strace", "strace"));
+    let mut lab = InsideLab::new();
+    lab.set_up("iptables -A FORWARD -p icmp -d 198.18.2.2 -m comment --comment 'policy 42' -j DROP").unwrap();
+    let refused =
+        |calls: &str| format!("strace -f -qq -o /dev/null -e trace={calls} -e inject={calls}:error=EPERM");
+    let hidden = "unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf; exec \"$0\" \"$@\"'".to_owned();
+    for (within, used, said) in [
+        (hidden, "perf", "BPF could not be used (this kernel has no"),
+        (refused("bpf"), "perf", "BPF could not be used ("),
+        (refused("bpf,perf_event_open"), "netfilter", "perf could not be used ("),
+    ] {
+        let ran = lab.run(&format!("{within} timeout 60 netns-trace --json netns:a 198.18.2.2"));
+        let last = ran.said.lines().last().unwrap_or_default();
+        let report: serde_json::Value =
+            serde_json::from_str(last).unwrap_or_else(|err| panic!("{within}: {err}: {}", ran.said));
+        assert_eq!(
+            (&report["verdict"], &report["cause"]),
+            (&"lost".into(), &"filter-drop".into()),
+            "{report}"
+        );
+        assert_eq!(report["evidence"][0], used, "{within}: {report}");
+        assert!(report["not_seen"].to_string().contains(said), "{within}: {report}");
+        assert!(report["rule"].as_str().unwrap().contains("policy 42"), "{report}");
+        assert!(report["fix"][0].as_str().unwrap().starts_with("iptables -D FORWARD "), "{report}");
+    }
+    // Asked for by name, it is not replaced.
+    let ran =
+        lab.run(&format!("{} timeout 60 netns-trace --evidence bpf netns:a 198.18.2.2", refused("bpf")));
+    assert!(ran.said.contains("BPF could not be used ("), "{}", ran.said);
+    let ran =
+        lab.run(&format!("{} timeout 60 netns-trace --drops --for 100ms", refused("bpf,perf_event_open")));
+    assert_eq!(ran.status, 2, "{}", ran.said);
+    assert!(ran.said.contains("what is dropped cannot be watched: "), "{}", ran.said);
+}

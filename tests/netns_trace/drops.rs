@@ -324,6 +324,27 @@ fn after_a_sigkill_no_program_is_left() {
     assert_eq!(lines, ["1", "0"], "{}", ran.said);
 }
 
+/// Events of perf belong to descriptors. What could stay is a setting of tracefs.
+#[test]
+fn after_a_sigkill_of_one_by_perf_nothing_is_left() {
+    need!(observers());
+    let mut lab = lab();
+    let settings = "cd /sys/kernel/tracing && cat events/skb/kfree_skb/enable events/skb/kfree_skb/filter events/enable set_event | sort | uniq -c; ls instances; cd /";
+    let before = lab.run(settings).said;
+    let ran = lab.run(
+        "watch killed --evidence perf
+        ls -l /proc/$watch_killed/fd | grep -c perf_event
+        kill -KILL $watch_killed; wait $watch_killed
+        for wait in $(seq 100); do [ -d /proc/$watch_killed ] || break; sleep .1; done
+        ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c perf_event",
+    );
+    let lines: Vec<&str> = ran.said.lines().filter(|line| !line.contains("Killed")).collect();
+    let [held, left] = lines[..] else { panic!("{}", ran.said) };
+    assert!(held.parse::<u32>().unwrap() > 0, "{}", ran.said);
+    assert_eq!(left, "0", "{}", ran.said);
+    assert_eq!(lab.run(settings).said, before);
+}
+
 #[test]
 fn it_ends_after_its_time_and_of_a_target_that_is_none_at_once() {
     need!(observers());

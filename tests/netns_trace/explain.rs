@@ -85,29 +85,87 @@ fn four_thousand_rules_are_followed_to_the_last() {
                  echo \"-A FORWARD -s 10.$((i / 250)).$((i % 250)).0/24 -j ACCEPT\"; done; \
                  echo '-A FORWARD -d 198.18.2.2 -j DROP'; echo COMMIT; } | iptables-restore";
     lab.set_up(rules).unwrap();
-    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
-    assert_eq!(status, 1, "{said}");
-    assert!(said.contains("FORWARD, rule 4001: -d 198.18.2.2/32 -j DROP"), "{said}");
+    // The best of several, for this machine may be busy.
+    let mut least_ms = u128::MAX;
+    for _ in 0..10 {
+        let begun = std::time::Instant::now();
+        let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+        least_ms = least_ms.min(begun.elapsed().as_millis());
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("FORWARD, rule 4001: -d 198.18.2.2/32 -j DROP"), "{said}");
+        if least_ms <= 100 {
+            break;
+        }
+    }
+    println!("--explain with 4,001 rules: {least_ms} ms");
+    assert!(least_ms <= 100, "{least_ms} ms");
     let ping = lab.run("ip netns exec a ping -qc1 -W1 198.18.2.2").status;
     assert_ne!(ping, 0, "the observer agrees");
 }
 
+/// A rule of nft's in a chain of iptables makes iptables-save leave the table out: nft shows both.
+#[test]
+fn a_table_that_iptables_cannot_show_is_read_by_nft() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    lab.set_up(
+        "iptables -A FORWARD -p tcp -m multiport --dports 22,80 -j DROP
+        nft add rule ip filter FORWARD ip daddr 198.18.2.9 meta l4proto icmp ct count over 5 drop
+        iptables-save -t filter | grep -q incompatible",
+    )
+    .unwrap();
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(status, 0, "{said}");
+    lab.set_up("nft add rule ip filter FORWARD ip daddr 198.18.2.2 drop").unwrap();
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("nft ip filter FORWARD, rule 3: ip daddr 198.18.2.2 drop"), "{said}");
+    let fix = said.lines().find_map(|line| line.strip_prefix("fix:   ")).unwrap().to_owned();
+    assert_eq!(lab.paste(&fix).status, 0, "{fix}");
+    assert_eq!(explain(&mut lab, "netns:a 198.18.2.2").1, 0);
+}
+
+/// Where not even nft can say all of it, neither can we.
 #[test]
 fn rules_that_cannot_be_read_whole_make_it_uncertain() {
     need!(observers());
     let mut lab = InsideLab::new();
-    // A rule of nft's in a chain of iptables makes iptables-save leave the table out (or fail).
-    lab.set_up("iptables -A FORWARD -p tcp -j ACCEPT; nft add rule ip filter FORWARD ip daddr 198.18.2.9 meta l4proto icmp ct count over 5 drop")
-        .unwrap();
+    lab.set_up(
+        "iptables -A FORWARD -p icmp -m string --algo bm --string abc -j DROP
+        nft add rule ip filter FORWARD ip daddr 198.18.2.9 ct count over 5 drop; iptables-save -t filter | grep -q incompatible",
+    )
+    .unwrap();
     let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
-    let is_whole = lab.run("iptables-save -t filter | grep -q incompatible").status != 0;
-    match is_whole {
-        true => assert!(status == 0 || status == 2, "{said}"),
-        false => {
-            assert_eq!(status, 2, "{said}");
-            assert!(said.contains("could not be read whole"), "{said}");
-        }
-    }
+    assert_eq!(status, 2, "{said}");
+    assert!(
+        said.contains("nft ip filter FORWARD, rule 1: may match: ") && said.contains("xt match"),
+        "{said}"
+    );
+    // The program that reads the rules cannot: nothing is known of the chains that are there.
+    lab.set_up(
+        "iptables -F FORWARD; iptables -A FORWARD -p tcp -j DROP; mount --bind /bin/false $(readlink -f $(command -v iptables-nft-save))",
+    )
+    .unwrap();
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("the packet filters of host could not be read whole"), "{said}");
+}
+
+/// Its elements are compared as bytes, and not listed by a program.
+#[test]
+fn a_set_of_sixty_thousand_networks_is_looked_into() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    let set = "perl -e 'print \"table ip big {\\n set s { type ipv4_addr; flags interval; elements = { \";
+        printf \"10.%d.%d.%d/31,\", $_ >> 13, ($_ >> 5) & 255, ($_ & 31) * 8 for 0 .. 59999;
+        print \" 198.18.9.0/24 }\\n }\\n chain f {\\n type filter hook forward priority 7;\\n ip daddr \\@s drop\\n }\\n}\\n\"' | nft -f -";
+    lab.set_up(set).unwrap();
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(status, 0, "{said}");
+    lab.set_up("nft add element ip big s { 198.18.2.0/24 }").unwrap();
+    let (said, status) = explain(&mut lab, "netns:a 198.18.2.2");
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("nft ip big f, rule 1: ip daddr @s drop"), "{said}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub struct FilterListing {
     pub chains: Vec<FilterChain>,
     /// What could not be read, and why: with it, there may be more chains.
     pub not_read: Vec<String>,
+    /// Tables of nf_tables that iptables has and cannot show, for another program has put rules into them.
+    incompatible: BTreeSet<String>,
 }
 
 /// The tables that iptables has, and the chains there to which packets come by themselves.
@@ -51,6 +53,12 @@ impl FilterListing {
         if !others.is_empty() {
             listing.read_nft(&others);
         }
+        // nft shows the rules of iptables that are in between, and says of matches that it does not know that there are some.
+        for table in std::mem::take(&mut listing.incompatible) {
+            if !listing.chains.iter().any(|chain| chain.table == table) {
+                listing.not_read.push(format!("iptables: table {table}: has rules that only nft can show"));
+            }
+        }
         listing
     }
 
@@ -73,11 +81,9 @@ impl FilterListing {
             Ok(text) => {
                 let (chains, incompatible) = iptables_save::read(&text, owner);
                 self.chains.extend(chains);
-                self.not_read.extend(
-                    incompatible
-                        .into_iter()
-                        .map(|table| format!("{owner}: table {table}: has rules that only nft can show")),
-                );
+                let family =
+                    if matches!(owner, FilterProgram::Iptables { six: true }) { "ip6" } else { "ip" };
+                self.incompatible.extend(incompatible.into_iter().map(|table| format!("{family} {table}")));
             }
             Err(error) => self.not_read.push(error.to_string()),
         }

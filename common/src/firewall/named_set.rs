@@ -68,8 +68,15 @@ impl NamedSet {
             return SetLookup::Unknown;
         }
         let mut is_known = true;
-        for element in self.elements.iter().filter(|element| !element.is_end) {
-            match self.is_for(element, fields) {
+        if self.has_intervals && fields.len() == 1 {
+            match self.interval(&fields[0]) {
+                SetLookup::HasNot => {}
+                found => return found,
+            }
+        }
+        let plain = self.elements.iter().filter(|_| !self.has_intervals || fields.len() > 1);
+        for element in plain.filter(|element| !element.is_end) {
+            match is_for(element, fields) {
                 RuleMatch::Yes => return SetLookup::Has(element),
                 RuleMatch::Unknown => is_known = false,
                 RuleMatch::No => {}
@@ -83,28 +90,32 @@ impl NamedSet {
         }
     }
 
-    /// Whether an element has the key; one of several fields can have an interval in each.
-    fn is_for(&self, element: &NftElement, fields: &[KeyField]) -> RuleMatch {
-        let Some(first) = &element.key else { return RuleMatch::No };
-        if self.has_intervals && fields.len() == 1 {
-            return fields[0].is_between(first, self.next_key(first));
+    /// Which interval a value is in: from the last key that is not behind it up to the next one.
+    fn interval(&self, field: &KeyField) -> SetLookup<'_> {
+        let keyed = || self.elements.iter().filter(|element| element.key.is_some());
+        let is_begun = |element: &&NftElement| element.key.as_deref() <= Some(field.least.as_slice());
+        // Where an interval ends as the next one begins, the next one counts.
+        let last = keyed().filter(is_begun).max_by_key(|element| (&element.key, !element.is_end));
+        let later = keyed().filter(|element| !is_begun(element)).filter_map(|element| element.key.as_deref());
+        if later.min().is_some_and(|next| next <= field.greatest.as_slice()) {
+            return SetLookup::Unknown;
         }
-        let last = element.last.as_ref().filter(|last| last.len() == first.len()).unwrap_or(first);
-        let mut at = 0;
-        let found = fields.iter().map(|field| {
-            let end = at + field.least.len();
-            let found = field.is_in(&first[at..end], &last[at..end]);
-            at += padded(field.least.len(), fields.len());
-            found
-        });
-        found.fold(RuleMatch::Yes, RuleMatch::and)
+        last.filter(|element| !element.is_end).map_or(SetLookup::HasNot, SetLookup::Has)
     }
+}
 
-    /// The key that ends an interval, or begins the next one.
-    fn next_key(&self, first: &[u8]) -> Option<&[u8]> {
-        let keys = self.elements.iter().filter_map(|element| element.key.as_deref());
-        keys.filter(|key| *key > first).min()
-    }
+/// Whether an element has the key; one of several fields can have an interval in each.
+fn is_for(element: &NftElement, fields: &[KeyField]) -> RuleMatch {
+    let Some(first) = &element.key else { return RuleMatch::No };
+    let last = element.last.as_ref().filter(|last| last.len() == first.len()).unwrap_or(first);
+    let mut at = 0;
+    let found = fields.iter().map(|field| {
+        let end = at + field.least.len();
+        let found = field.is_in(&first[at..end], &last[at..end]);
+        at += padded(field.least.len(), fields.len());
+        found
+    });
+    found.fold(RuleMatch::Yes, RuleMatch::and)
 }
 
 impl KeyField {
@@ -118,23 +129,6 @@ impl KeyField {
         match () {
             () if self.greatest.as_slice() < first || last < self.least.as_slice() => RuleMatch::No,
             () if first <= self.least.as_slice() && self.greatest.as_slice() <= last => RuleMatch::Yes,
-            () => RuleMatch::Unknown,
-        }
-    }
-
-    /// Whether it is one of these, up to the next one that is none.
-    fn is_between(&self, first: &[u8], next: Option<&[u8]>) -> RuleMatch {
-        match () {
-            () if self.greatest.as_slice() < first
-                || next.is_some_and(|next| next <= self.least.as_slice()) =>
-            {
-                RuleMatch::No
-            }
-            () if first <= self.least.as_slice()
-                && next.is_none_or(|next| self.greatest.as_slice() < next) =>
-            {
-                RuleMatch::Yes
-            }
             () => RuleMatch::Unknown,
         }
     }
