@@ -109,6 +109,10 @@ fn two_networks_are_isolated_by_a_rule_of_dockers() {
         assert_eq!(status, Some(1));
         let text = report["text"].as_str().unwrap();
         assert!(text.contains("DOCKER-ISOLATION") || text.contains("DOCKER"), "{report:#}");
+        // The rule is Docker's own, and what people want is seldom to have it gone.
+        if text.contains("DOCKER-ISOLATION") {
+            assert!(report["advice"].as_str().unwrap().contains("docker network connect"), "{report:#}");
+        }
     }
 }
 
@@ -130,6 +134,18 @@ fn an_internal_network_has_no_way_out() {
                 assert!(report["rule"].as_str().unwrap().contains(&network.bridge()), "{report:#}");
             }
         }
+    }
+}
+
+#[test]
+fn a_container_on_no_network_is_said_to_be_on_none() {
+    let world = need!(docker());
+    let a = world.docker_container("a", &["--network", "none"]);
+    for way in [&["--explain"][..], &[]] {
+        let (report, status) = traced(&world, &[way, &[&a.name, "192.0.2.1"]].concat());
+        is(&report, "no-route", &a.name, Some("route"));
+        assert_eq!(status, Some(1));
+        assert!(report["text"].as_str().unwrap().contains("no interface but its loopback"), "{report:#}");
     }
 }
 
@@ -193,6 +209,23 @@ fn a_port_that_nobody_listens_at_is_said_to_be_one() {
     let (report, status) = traced(&world, &[&a.name, &format!("tcp:{to}:81")]);
     is(&report, "nobody-listens", &b.name, Some("socket"));
     assert_eq!((&report["verdict"], status), (&"refused".into(), Some(1)), "{report:#}");
+}
+
+/// Its kernel takes connections, so that a program of others sees them as made.
+#[test]
+fn a_paused_container_is_not_said_to_work() {
+    let world = need!(docker());
+    let (a, b) = (world.docker_container("a", &[]), web(&world, &[]));
+    let to = format!("tcp:{}:80", address(&b));
+    world.command("docker").args(["pause", &b.name]).run().ok();
+    for way in [&["--explain"][..], &[]] {
+        let (report, status) = traced(&world, &[way, &[&a.name, &to]].concat());
+        is(&report, "frozen", &b.name, Some("socket"));
+        assert_eq!((&report["verdict"], status), (&"lost".into(), Some(1)), "{report:#}");
+        assert_eq!(report["fix"], serde_json::json!([format!("docker unpause {}", b.name)]));
+    }
+    shell(&world, &format!("docker unpause {}", b.name)).ok();
+    assert_eq!(traced(&world, &[&a.name, &to]).0["verdict"], "works");
 }
 
 /// A client outside of the host: a namespace with a cable to it.

@@ -59,9 +59,11 @@ impl EvidenceLevel {
     /// So many of a hundred faults have the right cause and hop at least: what was reached, and never less.
     pub fn least_percent(self) -> usize {
         match self {
-            Self::All => 95,
-            Self::Explain | Self::State => 90,
-            Self::Perf => 75,
+            Self::All => 98,
+            Self::State => 97,
+            Self::Explain => 90,
+            // Without addresses and namespaces it differs from run to run.
+            Self::Perf => 85,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::rows::{FaultRow, faults, is_wanted};
 use crate::score::{FaultScore, LevelScore, count, percent};
 
 /// So many of a hundred fixes fix the fault and change nothing else: what was reached, and never less.
-const LEAST_FIXED: usize = 90;
+const LEAST_FIXED: usize = 98;
 
 #[test]
 fn each_fault_is_called_what_it_is_and_the_printed_commands_fix_it() {

@@ -31,11 +31,7 @@ pub fn hold(target: &Target, found: FoundTarget, search: &SearchOptions) -> Resu
     if let Some(container) =
         found.container.as_ref().filter(|container| container.state == ContainerState::Paused)
     {
-        return Err(Failure::no(container, "is paused").hint(common::hint!(
-            "{} unpause {}",
-            container.engine,
-            container.name
-        )));
+        return Err(Failure::no(container, "is paused").hint(container.unpause_hint()));
     }
     let (container, process) = (found.container.clone(), found.process().and_then(through));
     let file = file_of(target, process);

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use common::diagnose::host::{FullQueue, HostFacts, PortPublication, PortWaiting};
 use common::engine::{Container, ContainerState};
 use common::failure::Failure;
-use common::hint;
 use common::hint::Hint;
 use common::map::{LookDepth, MappedNetns, UnseenNamespaces};
 use common::namespace::NamespaceKind;
@@ -99,12 +98,7 @@ fn full_queue(
 /// The command that lets the container of a namespace go on, if it is paused.
 fn resume(netns: &MappedNetns) -> Option<Hint> {
     let is_paused = |container: &&Container| container.state == ContainerState::Paused;
-    let container = netns.containers.iter().find(is_paused)?;
-    match container.engine {
-        EngineName::Docker => hint!("docker unpause {}", container.name),
-        EngineName::Podman => hint!("podman unpause {}", container.name),
-        _ => None,
-    }
+    netns.containers.iter().find(is_paused)?.unpause_hint()
 }
 
 /// Whether a container of Docker there asks Docker's name server, and no socket waits at that one's address.

@@ -4,10 +4,8 @@ use std::net::IpAddr;
 
 use common::cli::FindSession;
 use common::diagnose::Verdict;
-use common::engine::{Container, ContainerState, EngineName};
+use common::engine::{Container, ContainerState};
 use common::failure::{Failure, Status};
-use common::hint;
-use common::hint::Hint;
 use common::netlink::{Link, NetlinkError, Socket};
 use common::netns::Home;
 use common::target::Target;
@@ -15,17 +13,6 @@ use common::target::Target;
 use super::UnresolvedDest;
 use super::destination::ContainerDest;
 use crate::tool::TOOL;
-
-/// What makes it run again; `None` where its engine has no word for that, or it is another user's.
-fn unpause(container: &Container) -> Option<Hint> {
-    match container.engine {
-        _ if container.stranger().is_some() => None,
-        EngineName::Docker | EngineName::Podman | EngineName::Nerdctl => {
-            hint!("{} unpause {}", container.engine, container.name)
-        }
-        _ => None,
-    }
-}
 
 /// Another container.
 #[derive(Debug)]
@@ -43,7 +30,7 @@ impl OtherContainer {
             None => (target.to_string(), target.to_string()),
         };
         let paused = found.container.as_ref().filter(|it| it.state == ContainerState::Paused);
-        let paused = paused.map(unpause);
+        let paused = paused.map(Container::unpause_hint);
         let (process, netns) = found.into_both()?;
         Ok(OtherContainer { dest: ContainerDest { name, target, netns, process, paused } })
     }

@@ -205,7 +205,12 @@ fn of_container(
     };
     let address = addresses.into_iter().min_by_key(|address| (rank(address), address.is_ipv6()));
     let Some(address) = address else {
-        return Err(Failure::no(target, "has no address that others can send to"));
+        let family = match request.families {
+            [true, false] => "IPv4 ",
+            [false, true] => "IPv6 ",
+            _ => "",
+        };
+        return Err(Failure::no(target, format_args!("has no {family}address that others can send to")));
     };
     Ok(FoundDest { address, scope: None, netns: Some(netns) })
 }

@@ -18,6 +18,7 @@ use crate::model::{
     TraceEventKind, TraceHop, TraceObstacle, TraceReport, TraceVerdict, TraceWalk,
 };
 use crate::probe::ProbeAnswer;
+use crate::walk::advised;
 
 /// What places are called.
 pub struct SeenPlaces<'a> {
@@ -89,7 +90,8 @@ pub fn judged(
         return report;
     }
     let is_given = matches!(walk.probe, Some(ProbeProtocol::Udp(_))) && is_delivered(&walk, followed);
-    let found = progress.obstacle(&walk).filter(|found| !is_given || found.cause == Cause::ReceiveBufferFull);
+    let explains = [Cause::ReceiveBufferFull, Cause::Frozen];
+    let found = progress.obstacle(&walk).filter(|found| !is_given || explains.contains(&found.cause));
     if let Some(found) = found {
         take(&mut report, found);
         // What was not seen anywhere is not said to have come further than to what stopped it.
@@ -266,6 +268,7 @@ fn explained_by_filter(
     };
     let begin = format!("{} {} {}", words.program, one_line(&words.table), one_line(&words.chain));
     report.fix = undo.into_iter().collect();
+    report.advice = advised(&words.chain);
     report.text = match &words.rule {
         Some((number, text)) => {
             if is_refused || text.contains("REJECT") || text.contains(" reject") {

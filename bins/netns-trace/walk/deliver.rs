@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use common::diagnose::Cause;
+use common::engine::{Container, ContainerState};
 use common::firewall::FilterChain;
 use common::hint;
 use common::hint::Hint;
 use common::netlink::ListeningSocket;
+use common::output::one_line;
 use common::ports::{SocketHolder, SocketHolders};
 use common::target::Transport;
 
@@ -58,10 +60,31 @@ impl Walker<'_> {
             self.full_backlog(netns, socket, holder.as_ref());
         } else if socket.is_buffer_full() {
             self.full_buffer(netns, socket, holder.as_ref());
+        } else if let Some(paused) = self.paused(netns, holder.as_ref()).cloned() {
+            self.is_paused(netns, &paused);
         } else if let Some(holder) = holder.filter(is_stopped) {
             self.frozen(netns, &holder);
         }
         true
+    }
+
+    /// The container that has the socket, if it is paused: several can share a network.
+    fn paused(&self, netns: u64, holder: Option<&SocketHolder>) -> Option<&Container> {
+        let containers = &self.state.map.netns(netns)?.containers;
+        let group = holder.and_then(SocketHolder::process).and_then(|process| process.read("cgroup").ok());
+        let group = String::from_utf8_lossy(group.as_deref().unwrap_or_default()).into_owned();
+        let has_it = |container: &&Container| containers.len() == 1 || group.contains(&container.id);
+        containers.iter().filter(|container| container.state == ContainerState::Paused).find(has_it)
+    }
+
+    fn is_paused(&mut self, netns: u64, container: &Container) {
+        let who = one_line(&container.name).into_owned();
+        let text = format!("{who}: is paused: its kernel takes what comes, and no program reads it");
+        let reason = StopReason::new(Cause::Frozen, TraceVerdict::Lost, text)
+            .fixed_by(container.unpause_hint())
+            .or_advised(format!("have {who} go on"));
+        let place = self.place(netns, None, Some(HopHook::Socket));
+        self.stop(place, reason);
     }
 
     fn not_listening(&mut self, netns: u64, transport: Transport, port: u16, found: &[ListeningSocket]) {

@@ -151,6 +151,7 @@ impl Walker<'_> {
         let mut reason = StopReason::new(cause, verdict, sentence(hook, by, is_doubt));
         reason.rule = by.rule.clone();
         reason.filter = Some(by.clone());
+        reason.advice = by.position.as_ref().and_then(|(chain, _)| advised(chain));
         let fix = self.state.undone(netns, &by.table, from, undo(by));
         if is_doubt { reason } else { reason.fixed_by(fix) }
     }
@@ -177,6 +178,13 @@ impl Walker<'_> {
 /// The command that undoes a filter which turned out to have dropped the packet.
 pub fn undone(state: &HostState, netns: u64, by: &DropPlace) -> Option<Hint> {
     state.undone(netns, &by.table, None, undo(by))
+}
+
+/// What else than to delete a rule of that chain helps: Docker keeps its networks apart on purpose, and a container can be on several.
+pub fn advised(chain: &str) -> Option<String> {
+    chain.starts_with("DOCKER-ISOLATION").then(|| {
+        "Docker keeps its networks apart: docker network connect NETWORK CONTAINER puts a container on both".to_owned()
+    })
 }
 
 /// What of the kernel asks the chains of a hook.

@@ -23,6 +23,7 @@ mod walker;
 pub use at_drop::{drop_cause, drop_end, hook_of, is_for_station};
 use common::failure::Failure;
 pub use counted::counted;
+pub use filter::advised;
 pub use inward::walk_in;
 
 use crate::model::{ProbeProtocol, TraceProbe, TraceWalk};

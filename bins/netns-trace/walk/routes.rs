@@ -111,6 +111,12 @@ impl Walker<'_> {
             return;
         }
         let cause = if self.packet.is_answer { Cause::NoRouteBack } else { Cause::NoRoute };
+        if let Some(text) = self.without_interface(netns) {
+            let reason = StopReason::new(cause, TraceVerdict::Unreachable, text)
+                .advised("connect it to a network: docker network connect, add-nic");
+            let place = self.place(netns, from, Some(HopHook::Route));
+            return self.stop(place, reason);
+        }
         let why = if errno == Errno::ENETUNREACH { String::new() } else { format!(" ({})", errno.desc()) };
         let text = format!("{}: has no route to {}{why}", self.who(netns), self.packet.destination);
         let reason = StopReason::new(cause, TraceVerdict::Unreachable, text);
@@ -119,6 +125,14 @@ impl Walker<'_> {
             .or_advised(format!("add a route to {} there", self.packet.destination));
         let place = self.place(netns, from, Some(HopHook::Route));
         self.stop(place, reason);
+    }
+
+    /// What is said of a namespace that has no interface but its loopback.
+    fn without_interface(&self, netns: u64) -> Option<String> {
+        let links = &self.state.map.netns(netns)?.links;
+        let is_alone = links.iter().all(|link| link.link.is_loopback());
+        is_alone
+            .then(|| format!("{}: is on no network: it has no interface but its loopback", self.who(netns)))
     }
 
     /// An interface that is down, and would lead somewhere if it were not.

@@ -201,6 +201,19 @@ impl Container {
         why
     }
 
+    /// The command that has it go on where it is paused; nothing of an engine that has none, or of another user's.
+    pub fn unpause_hint(&self) -> Option<Hint> {
+        let name = self.name.parse::<Name>();
+        let word = name.as_ref().map_or(self.short_id(), Name::as_str);
+        match self.engine {
+            _ if self.stranger().is_some() => None,
+            EngineName::Docker | EngineName::Podman | EngineName::Nerdctl => {
+                crate::hint!("{} unpause {}", self.engine, word)
+            }
+            _ => None,
+        }
+    }
+
     /// The command that starts it again; `None` where its engine has none. Kubernetes starts a container again by itself, and
     /// what an OCI runtime was called for by hand is started by hand.
     pub fn start_hint(&self) -> Option<Hint> {
