@@ -57,6 +57,10 @@ within() {
     if [ "$1" = host ]; then "${@:2}"; else nsenter --net=/run/netns/$1 "${@:2}"; fi
 }
 
+# settled NETNS: each interface that is up has the link-local address that the kernel gives it shortly after.
+settled() { [ $(within $1 ip -o link show up | grep -vc ': lo:') = $(within $1 ip -o -6 addr show scope link | wc -l) ]; }
+for n in host a b c d e r f; do for i in $(seq 100); do settled $n && break; sleep .02; done; done
+
 # serve NETNS KIND PORT [ADDRESS]: a server, which says hello. KIND: tcp; full, with as many connections as may wait; stopped, a
 # tcp that is never scheduled; udp; mute, which reads and has no answer; deaf, which does not read.
 cat >/run/serve.pl <<'END'

@@ -91,7 +91,11 @@ pub fn judged(
     }
     let is_given = matches!(walk.probe, Some(ProbeProtocol::Udp(_))) && is_delivered(&walk, followed);
     let explains = [Cause::ReceiveBufferFull, Cause::Frozen];
-    let found = progress.obstacle(&walk).filter(|found| !is_given || explains.contains(&found.cause));
+    // perf tells a packet from others by where it is in memory, which others have after it: what is set up knows better.
+    let is_by_place = followed.used.contains(&EvidenceLevel::Perf);
+    let first = walk.obstacles.first().filter(|_| is_by_place);
+    let found =
+        progress.obstacle(&walk).or(first).filter(|found| !is_given || explains.contains(&found.cause));
     if let Some(found) = found {
         take(&mut report, found);
         // What was not seen anywhere is not said to have come further than to what stopped it.

@@ -83,7 +83,9 @@ impl Walker<'_> {
             IpsecFate::Plain => {}
             IpsecFate::Dropped(drop) => {
                 let fix = self.inside(netns, drop.undone_by());
-                let reason = reason(&drop.sentence()).fixed_by(fix);
+                let reason = reason(&drop.sentence()).fixed_by(fix).or_advised(
+                    "look at the program that is to make the state, an IKE daemon, and at: ip xfrm state",
+                );
                 self.stop(place, reason);
             }
             IpsecFate::Changed | IpsecFate::Unknown => {
