@@ -318,6 +318,22 @@ fn a_port_that_is_published_on_loopback_only_or_not_at_all_is_said_to_be() {
 
 /// From another container of the bridge: Docker's DNAT leaves that out, and its proxy takes it, unless a rule of the host drops what
 /// containers send to the host itself (moby#27817).
+/// That it answers says nothing of the container.
+#[test]
+fn that_a_proxy_answers_is_said_to_be_no_more() {
+    let world = need!(docker());
+    let network = Network::new(&world, &[]);
+    let (a, web) = (world.docker_container("a", &["--network", &network.name]), web(&world, &["-p", "0:80"]));
+    let to = format!("tcp:gateway:{}", published(&web));
+    let (report, status) = traced(&world, &[&a.name, &to]);
+    assert_eq!((&report["verdict"], status), (&"works".into(), Some(0)), "{report:#}");
+    let said = format!(
+        "docker-proxy answers, a program of the host, and then connects to {}:80 itself",
+        address(&web)
+    );
+    assert!(report["advice"].as_str().unwrap().starts_with(&said), "{report:#}");
+}
+
 #[test]
 fn between_containers_a_published_port_is_the_proxys() {
     let world = need!(docker());

@@ -56,10 +56,12 @@ pub fn trace_probe(
 ) -> Result<TracedProbe, Failure> {
     let mut walk = walk(state, origin, dest, probe)?;
     let delivered_to = walk.delivered_to;
-    let mut inodes = vec![origin, home.identity().inode];
-    for hop in &walk.hops {
-        if !inodes.contains(&hop.place.netns) {
-            inodes.push(hop.place.netns);
+    let mut inodes = Vec::new();
+    for inode in
+        [origin, home.identity().inode].into_iter().chain(walk.hops.iter().map(|hop| hop.place.netns))
+    {
+        if !inodes.contains(&inode) {
+            inodes.push(inode);
         }
     }
     // One that has ended is on nobody's way.

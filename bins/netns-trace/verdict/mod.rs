@@ -15,6 +15,7 @@ use crate::model::{EvidenceLevel, TraceReport, TraceVerdict, TraceWalk};
 
 /// What is to be expected, where nothing was sent.
 pub fn expected(walk: TraceWalk) -> TraceReport {
+    let advice = walk.proxy_note();
     let mut report = TraceReport {
         schema: TraceReport::SCHEMA,
         verdict: TraceVerdict::Passes,
@@ -25,7 +26,7 @@ pub fn expected(walk: TraceWalk) -> TraceReport {
         evidence: vec![EvidenceLevel::State],
         not_seen: walk.doubts,
         fix: Vec::new(),
-        advice: None,
+        advice,
         hops: walk.hops,
     };
     if let Some(out) = &walk.leaves_by {

@@ -82,6 +82,8 @@ pub fn judged(
         if let Some(frozen) = frozen {
             report.verdict = TraceVerdict::Lost;
             take(&mut report, frozen);
+        } else {
+            report.advice = walk.proxy_note();
         }
         return report;
     }

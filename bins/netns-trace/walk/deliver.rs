@@ -56,6 +56,8 @@ impl Walker<'_> {
             return false;
         };
         let holder = holder_of(socket);
+        let proxy = holder.as_ref().and_then(|holder| holder.proxy);
+        self.walk.proxy = proxy.map(|proxy| (proxy.container_address, proxy.container_port).into());
         if socket.is_queue_full() {
             self.full_backlog(netns, socket, holder.as_ref());
         } else if socket.is_buffer_full() {
