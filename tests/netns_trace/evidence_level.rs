@@ -63,7 +63,7 @@ impl EvidenceLevel {
             Self::State => 97,
             Self::Explain => 90,
             // Without addresses and namespaces it differs from run to run.
-            Self::Perf => 85,
+            Self::Perf => 90,
         }
     }
 

@@ -37,6 +37,15 @@ impl Walker<'_> {
             self.isolation(from, to);
             self.bridged_filters(bridge, from, to);
         }
+        let name = |port: Option<LinkPlace>| port.map(|port| self.link_name(port));
+        let packet = FilterPacket {
+            from: name(from),
+            out: name(to),
+            is_bridged: true,
+            ..self.packet.filtered(None, None)
+        };
+        self.bridge_hooks(bridge, &packet);
+        self.questioned_on_bridge(bridge, from, to);
         if let Some(to) = to {
             self.flooding(to, is_known);
         }
@@ -163,21 +172,22 @@ impl Walker<'_> {
         self.stop(place, reason);
     }
 
-    /// The hooks of the family `bridge`.
+    /// The hooks of the family `bridge`: between two ports, or between one and the bridge's own namespace.
     pub fn bridge_hooks(&mut self, bridge: LinkPlace, packet: &FilterPacket) {
-        for hook in [ChainHook::Prerouting, ChainHook::Forward, ChainHook::Postrouting] {
+        let hooks: &[ChainHook] = match (&packet.from, &packet.out) {
+            (Some(_), Some(_)) => &[ChainHook::Prerouting, ChainHook::Forward, ChainHook::Postrouting],
+            (Some(_), None) => &[ChainHook::Prerouting, ChainHook::Input],
+            (None, _) => &[ChainHook::Output, ChainHook::Postrouting],
+        };
+        for hook in hooks.iter().copied() {
             let place = self.link_place(bridge, Some(super::filter::word(hook)));
             self.filtered(place, HookFamily::Bridge, hook, packet);
         }
     }
 
-    /// Filters for what is bridged: those of the family `bridge`, and with br_netfilter those of IP.
+    /// Filters of IP for what is bridged, with br_netfilter.
     fn bridged_filters(&mut self, bridge: LinkPlace, from: LinkPlace, to: LinkPlace) {
         let ports = [from, to].map(|port| self.link_name(port));
-        let mut packet = self.packet.filtered(Some(&ports[0]), Some(&ports[1]));
-        packet.is_bridged = true;
-        self.bridge_hooks(bridge, &packet);
-        self.questioned_on_bridge(bridge, from, to);
         let key = match self.packet.is_six() {
             false => "bridge/bridge-nf-call-iptables",
             true => "bridge/bridge-nf-call-ip6tables",

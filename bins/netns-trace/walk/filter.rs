@@ -33,7 +33,16 @@ impl Walker<'_> {
         let run = self.filtered(place.clone(), HookFamily::Ip, hook, &packet);
         let Some((translation, may_translate, mark)) = run else { return false };
         self.packet.mark = mark;
-        if may_translate {
+        if mark.is_none() && self.routes_by_mark(netns) {
+            self.unsure(format!(
+                "{}: routes by a mark, and that of the packet is not known",
+                self.who(netns)
+            ));
+        }
+        let changes_destination = matches!(hook, ChainHook::Prerouting | ChainHook::Output);
+        if may_translate && changes_destination {
+            self.unsure(format!("{}: a rule of NAT may be about the packet", self.who(netns)));
+        } else if may_translate {
             self.doubt(format!("{}: a rule of NAT may be about the packet", self.who(netns)));
         }
         match translation {
@@ -53,11 +62,17 @@ impl Walker<'_> {
                 false
             }
             Some(PacketTranslation::Unknown) => {
-                self.doubt(format!("{}: a rule of NAT could not be followed", self.who(netns)));
+                self.unsure(format!("{}: a rule of NAT could not be followed", self.who(netns)));
                 false
             }
             None => false,
         }
+    }
+
+    /// Whether rules of policy routing there ask for marks.
+    fn routes_by_mark(&self, netns: u64) -> bool {
+        let visited = self.state.netns(netns).ok();
+        visited.is_some_and(|visited| visited.rules().iter().any(|rule| rule.conditions.mark.is_some()))
     }
 
     /// REDIRECT gives what comes in the first address of its interface, and what is sent here 127.0.0.1.

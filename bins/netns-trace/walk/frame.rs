@@ -6,7 +6,7 @@ use common::diagnose::Cause;
 use common::hint;
 use common::map::{LinkEnd, LinkPlace};
 
-use super::segment::{FrameStep, SegmentStation, reach};
+use super::segment::{FrameReach, FrameStep, SegmentStation, reach};
 use super::walker::{PacketStep, StopReason, Walker};
 use crate::model::TraceVerdict;
 
@@ -22,7 +22,10 @@ impl Walker<'_> {
         }
         let map = &self.state.map;
         let reach = reach(map, out);
-        let owners: Vec<SegmentStation> = reach.with_address(map, next_hop).cloned().collect();
+        let mut owners: Vec<SegmentStation> = reach.with_address(map, next_hop).cloned().collect();
+        if owners.is_empty() {
+            owners = self.proxies(&reach, next_hop);
+        }
         let Some(station) = self.chosen(out, next_hop, &owners) else {
             let exit = reach
                 .exits
@@ -45,6 +48,25 @@ impl Walker<'_> {
         self.carry(out, &station, is_known);
         self.question = None;
         PacketStep::Arrived(station.place)
+    }
+
+    /// Routers that answer ARP for what is behind them: ip-sysctl.rst, proxy_arp.
+    fn proxies(&self, reach: &FrameReach, next_hop: IpAddr) -> Vec<SegmentStation> {
+        let is_one = |station: &&SegmentStation| {
+            let place = station.place;
+            let is_on = |name: &str| {
+                self.state.is_on(place.netns, &format!("ipv4/conf/{name}/proxy_arp")) == Some(true)
+            };
+            let leads_on = || {
+                let route = self.state.netns(place.netns).ok()?.route_out(next_hop, None, None, None).ok()?;
+                Some(route.index? != place.index)
+            };
+            next_hop.is_ipv4()
+                && (is_on("all") || is_on(&self.link_name(place)))
+                && self.forwards(place)
+                && leads_on() == Some(true)
+        };
+        reach.stations.iter().filter(is_one).cloned().collect()
     }
 
     fn is_unseen(&self, place: LinkPlace) -> bool {

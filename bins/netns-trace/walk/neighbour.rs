@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use common::diagnose::Cause;
 use common::hint;
-use common::map::LinkPlace;
+use common::map::{LinkPlace, MappedLink};
 use common::target::Mac;
 
-use super::segment::{SegmentStation, reach};
+use super::segment::{SegmentStation, has_address, reach};
 use super::walker::{StopReason, Walker};
 use crate::model::{HopHook, TraceVerdict};
 
@@ -24,7 +24,7 @@ impl Walker<'_> {
         owners: &[SegmentStation],
     ) -> Option<SegmentStation> {
         let answering: Vec<&SegmentStation> =
-            owners.iter().filter(|owner| self.answers(owner.place)).collect();
+            owners.iter().filter(|owner| self.answers(owner.place, next_hop)).collect();
         let meant = match answering.as_slice() {
             [] => owners.first(),
             [only] => Some(*only),
@@ -43,10 +43,26 @@ impl Walker<'_> {
         Some(meant)
     }
 
-    /// Whether an interface answers who asks for its addresses.
-    fn answers(&self, place: LinkPlace) -> bool {
+    /// Whether an interface answers who asks for that address.
+    fn answers(&self, place: LinkPlace, address: IpAddr) -> bool {
         let no_arp = libc::IFF_NOARP.cast_unsigned();
-        self.state.map.link(place).is_some_and(|link| link.link.is_set_up() && link.link.flags & no_arp == 0)
+        let is_able = |link: &MappedLink| link.link.is_set_up() && link.link.flags & no_arp == 0;
+        self.state.map.link(place).is_some_and(is_able) && self.ignores_arp(place, address).is_none()
+    }
+
+    /// The setting by which an interface does not answer ARP for an address: ip-sysctl.rst, arp_ignore. From 1 on it has to be the
+    /// interface's own; 8 is none at all.
+    fn ignores_arp(&self, place: LinkPlace, address: IpAddr) -> Option<String> {
+        let of = |name: &str| {
+            let key = format!("ipv4/conf/{name}/arp_ignore");
+            let value = self.state.setting(place.netns, &key)?.parse::<u8>().ok()?;
+            Some((value, format!("net/{key}=0")))
+        };
+        let (value, set) =
+            [of("all"), of(&self.link_name(place))].into_iter().flatten().max_by_key(|(value, _)| *value)?;
+        let is_own = self.state.map.link(place).is_some_and(|link| has_address(link, address));
+        let ignores = address.is_ipv4() && (value == 8 || (1..8).contains(&value) && !is_own);
+        ignores.then_some(set)
     }
 
     /// Several have the address.
@@ -61,7 +77,7 @@ impl Walker<'_> {
         let Some(other) = others.map(|owner| owner.place).next() else { return };
         let address = next_hop;
         let is_other_meant = self.dest.is_some_and(|dest| dest == other.netns);
-        if is_other_meant && !self.answers(other) {
+        if is_other_meant && !self.answers(other, address) {
             let text = format!(
                 "{}: has {address}, too, and answers {} for it, where {} does not",
                 self.at(meant.place),
@@ -164,9 +180,14 @@ impl Walker<'_> {
 
     /// The station is asked for its MAC address, and has to answer.
     fn ask(&mut self, out: LinkPlace, next_hop: IpAddr, station: LinkPlace) {
-        if self.state.map.link(station).is_some_and(|link| link.link.is_set_up()) && !self.answers(station) {
+        if self.state.map.link(station).is_some_and(|link| link.link.is_set_up())
+            && !self.answers(station, next_hop)
+        {
             let text = format!("{}: is set not to answer {}", self.at(station), self.asking());
-            let command = self.pasted(station).and_then(|name| hint!("ip link set {} arp on", name));
+            let command = match self.ignores_arp(station, next_hop) {
+                Some(set) => hint!("sysctl -w {}", set),
+                None => self.pasted(station).and_then(|name| hint!("ip link set {} arp on", name)),
+            };
             let reason = StopReason::new(Cause::ArpOff, TraceVerdict::Lost, text)
                 .fixed_by(self.inside(station.netns, command));
             let place = self.link_place(station, Some(HopHook::Neighbour));

@@ -47,16 +47,16 @@ impl Walker<'_> {
     }
 
     /// The same of a bridge.
-    pub fn questioned_on_bridge(&mut self, bridge: LinkPlace, from: LinkPlace, to: LinkPlace) {
+    pub fn questioned_on_bridge(
+        &mut self,
+        bridge: LinkPlace,
+        from: Option<LinkPlace>,
+        to: Option<LinkPlace>,
+    ) {
         let Some(NeighbourQuestion { asks, answers }) = self.question.clone() else { return };
         for (from, to, packet) in [(from, to, asks), (to, from, answers)] {
-            let names = [from, to].map(|port| self.link_name(port));
-            let packet = FilterPacket {
-                from: Some(names[0].clone()),
-                out: Some(names[1].clone()),
-                is_bridged: true,
-                ..packet
-            };
+            let name = |port: Option<LinkPlace>| port.map(|port| self.link_name(port));
+            let packet = FilterPacket { from: name(from), out: name(to), is_bridged: true, ..packet };
             self.bridge_hooks(bridge, &packet);
         }
     }

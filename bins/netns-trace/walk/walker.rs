@@ -38,6 +38,8 @@ pub struct Walker<'a> {
     pub question: Option<NeighbourQuestion>,
     /// Those that forwarded the probe, in their order.
     pub passed: Vec<PassedRouter>,
+    /// Whether the packet may be another one than is followed: a rule of NAT, or a mark, is not known.
+    pub is_unsure: bool,
     /// Whether the probe comes from outside, so that its answer is to leave this host.
     pub is_inward: bool,
 }
@@ -121,6 +123,7 @@ impl<'a> Walker<'a> {
             remembered: None,
             question: None,
             passed: Vec::new(),
+            is_unsure: false,
             is_inward: false,
         }
     }
@@ -185,10 +188,19 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Something certainly stops it here.
+    /// Something certainly stops it here, if it is the packet that is followed.
     pub fn stop(&mut self, place: HopPlace, reason: StopReason) {
         let obstacle = self.obstacle(place, reason);
-        self.walk.obstacles.push(obstacle);
+        match self.is_unsure {
+            true => self.walk.suspects.push(obstacle),
+            false => self.walk.obstacles.push(obstacle),
+        }
+    }
+
+    /// From here on it may be another packet.
+    pub fn unsure(&mut self, what: String) {
+        self.doubt(what);
+        self.is_unsure = true;
     }
 
     /// Something stops it here that an obstacle further on has left.
