@@ -26,6 +26,11 @@ throw() {
     within $1 perl -MSocket -e 'socket(S, PF_INET, SOCK_DGRAM, 0); my $to = pack_sockaddr_in($ARGV[2], inet_aton($ARGV[1]));
         for (1 .. $ARGV[0]) { send(S, "x", 0, $to) or die $! }' $2 $3 $4
 }
+# flood NETNS ADDRESS PORT, in the background: as many as this machine sends, until it is killed.
+flood() {
+    exec nsenter --net=/run/netns/$1 perl -MSocket -e 'socket(S, PF_INET, SOCK_DGRAM, 0); connect(S, pack_sockaddr_in($ARGV[1], inet_aton($ARGV[0])));
+        for (;;) { send(S, "x", 0) }' $2 $3
+}
 "#;
 
 fn lab() -> InsideLab {
@@ -66,7 +71,7 @@ fn a_thousand_drops_beside_a_flood_are_each_on_the_right_container() {
     .unwrap();
     let ran = lab.run(
         r#"sent() { cat /sys/class/net/ve/statistics/rx_packets; }
-        throw e 20000000 198.18.2.2 7777 & flood=$!
+        flood e 198.18.2.2 7777 & flood=$!
         for i in $(seq 600); do [ $(sent) -gt 5000 ] && break; sleep .05; done
         before=$(sent); begun=$(date +%s%N)
         throw a 400 198.18.2.2 9999; throw c 350 198.18.2.2 9999; throw d 250 198.18.2.2 9999
@@ -106,6 +111,33 @@ fn a_thousand_drops_beside_a_flood_are_each_on_the_right_container() {
     let (all, summary) = lines(&mut lab, "two");
     assert!(count(&all, |_| true) + summary["lost_packets"].as_u64().unwrap() >= 350, "{all:#?}");
     assert!(all.iter().all(|line| line["from"]["container"] == "netns:c"), "{all:#?}");
+}
+
+/// The flood itself is dropped: what there was no room for is counted and said, and each packet is one or the other.
+#[test]
+fn what_is_too_much_is_counted_and_said() {
+    need!(observers());
+    let mut lab = lab();
+    let ran = lab.run(
+        r#"iptables -A FORWARD -p udp --dport 9998 -j DROP; watch much --json; watch text
+        flood e 198.18.2.2 9998 & one=$!; flood c 198.18.2.2 9998 & two=$!
+        sleep 2; kill $one $two; wait $one $two; sleep 1; unwatch much; unwatch text
+        iptables -nvxL FORWARD | awk '/dpt:9998/ { print $1 }'"#,
+    );
+    let dropped: u64 = ran.said.lines().last().unwrap().parse().unwrap_or_else(|_| panic!("{}", ran.said));
+    let (all, summary) = lines(&mut lab, "much");
+    let shown = count(&all, |line| line["to"]["port"] == 9998 && line["hop"]["container"] == "host");
+    let lost = summary["lost_packets"].as_u64().unwrap();
+    eprintln!("--drops of {} packets a second: {shown} shown, {lost} lost of {dropped}", dropped / 2);
+    assert!(shown <= dropped && shown + lost >= dropped, "{shown} and {lost} of {dropped}: {summary}");
+    let is_wrong = |line: &serde_json::Value| {
+        line["to"]["port"] == 9998
+            && line["from"]["container"] != "netns:e"
+            && line["from"]["container"] != "netns:c"
+    };
+    assert_eq!(count(&all, is_wrong), 0, "{all:#?}");
+    let said = lab.run("cat /run/text").said;
+    assert!(lost == 0 || said.contains("lost: the kernel dropped "), "{said}");
 }
 
 /// A fault, what is sent then, and what the line has: from, hop, hook, cause.

@@ -280,7 +280,10 @@ impl DropJob<'_> {
             let Some(group) = self.groups.get(&kind) else { continue };
             // What is shown again may have another cause by now.
             if !group.is_placed || group.report.packets_in_all > group.report.packets {
-                self.host.refresh();
+                // At the end all of them are explained from one look.
+                if !is_end {
+                    self.host.refresh();
+                }
                 let again = self.host.report(&kind);
                 let is_placed = self.host.knows(&kind);
                 if let (Some(group), Some(again)) = (self.groups.get_mut(&kind), again) {

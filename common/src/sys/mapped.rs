@@ -148,16 +148,26 @@ impl EventRing {
         Ok(EventRing { layout: RingLayout::Perf, records, page, fd })
     }
 
-    /// Hands over the records that have come since, and makes room for others.
+    /// Hands over the records that have come since, and makes room for others; not those that come meanwhile, which may never end.
     ///
     /// Of BPF each is what a program has written; of perf each begins with its header, struct perf_event_header.
     pub fn drain(&mut self, mut each: impl FnMut(&[u8])) {
         let mut record = Vec::new();
-        while self.next(&mut record) {
+        let (_, end) = self.positions();
+        while self.positions().0 < end && self.next(&mut record) {
             if !record.is_empty() {
                 each(&record);
             }
         }
+    }
+
+    /// Up to where it was read, and written.
+    fn positions(&self) -> (u64, u64) {
+        let (tail, head) = match &self.layout {
+            RingLayout::Bpf { consumer } => (consumer.number(0), self.records.number(0)),
+            RingLayout::Perf => (self.records.number(PERF_TAIL), self.records.number(PERF_HEAD)),
+        };
+        (tail.load(Ordering::Relaxed), head.load(Ordering::Acquire))
     }
 
     /// The next record; empty for one that was discarded. Whether there was one.
