@@ -252,3 +252,51 @@ fn a_signal_ends_it_with_the_summary() {
     running.signal_behind_nsenter(nix::sys::signal::Signal::SIGINT);
     running.finish().ok().stdout_has(" response(s)\nrtt min/avg/max/mdev");
 }
+
+/// What is not known is not called free.
+#[test]
+fn a_signal_ends_a_look_for_duplicates_with_what_is_known() {
+    let lab = need!(Lab::new());
+    let (web, _db) = cable(&lab);
+    for is_json in [false, true] {
+        let mut command = lab.tool("netns-ping");
+        command.args(["--dad", "-c", "1000"]).args(is_json.then_some("--json"));
+        let running = command.args([&web.pid.to_string(), "198.18.0.9", "fd00::9"]).start();
+        listens(&lab, &web);
+        running.signal_behind_nsenter(nix::sys::signal::Signal::SIGINT);
+        let ran = running.finish().fails_with(2);
+        if is_json {
+            let heard = events(&ran);
+            assert!(heard.iter().all(|event| event["event"] == "verdict"), "{ran}");
+            assert_eq!(heard.len(), 2, "{ran}");
+            assert!(heard.iter().all(|event| event["cause"] == "not-done"), "{ran}");
+            continue;
+        }
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        let [first, second] = lines[..] else { panic!("{ran}") };
+        assert!(first.starts_with("198.18.0.9: not known: stopped after "), "{ran}");
+        assert!(second.starts_with("fd00::9: not known: stopped after 0.0 s of "), "{ran}");
+        assert!(first.ends_with(", and no host on eth0 has answered until then"), "{ran}");
+    }
+}
+
+#[test]
+fn a_signal_ends_announcements_with_their_number() {
+    let lab = need!(Lab::new());
+    let (web, _db) = cable(&lab);
+    let mut command = lab.tool("netns-ping");
+    let running =
+        command.args(["--announce", "--json", "-c9", "-i30", &web.pid.to_string(), "198.18.0.2"]).start();
+    running.wait_for("\"sent\"");
+    running.signal_behind_nsenter(nix::sys::signal::Signal::SIGINT);
+    let heard = events(&running.finish().ok());
+    assert_eq!(heard.len(), 2, "{heard:#?}");
+    assert_eq!(heard[1]["event"], "verdict");
+}
+
+/// Waits until a packet socket is open there; what kept signals before that keeps them now.
+#[track_caller]
+fn listens(lab: &Lab, container: &Container) {
+    let sockets = || lab.shell(&format!("cat /proc/{}/net/packet", container.pid)).run().ok().stdout;
+    until("a packet socket is open", || sockets().lines().count() > 1);
+}

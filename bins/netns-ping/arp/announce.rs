@@ -4,12 +4,14 @@
 //! make that easy, and `nsenter-rs -n arping -U` can do it.
 
 use std::io::{self, Write};
-use std::thread::sleep;
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use common::diagnose::Verdict;
 use common::failure::{Failure, Status};
 use common::packet::neighbour::Segment;
+use common::packet::wait_for;
+use common::probe::ProbeSignals;
 use serde::Serialize;
 
 use crate::network::neighbours::ContainerLinks;
@@ -25,7 +27,7 @@ struct AnnounceEvent {
     link: String,
 }
 
-/// Tells the neighbours, several times.
+/// Tells the neighbours, several times, or as often as it was done when a signal came.
 pub fn announce(
     to: &[Destination],
     (times, interval): (u64, Duration),
@@ -39,10 +41,13 @@ pub fn announce(
         let via = links.neighbour_link(index, one.address, None)?;
         segments.push((one, Segment { index, mac: via.sender.mac }, via.link));
     }
-    for time in 0..times {
-        if time > 0 {
-            sleep(interval);
+    let signals = ProbeSignals::block()?;
+    let mut done = 0;
+    while done < times {
+        if done > 0 && is_stopped_within(interval, &signals)? {
+            break;
         }
+        done += 1;
         for (one, segment, link) in &segments {
             inside.open_to_ask(|| segment.announce([one.address]))?;
             if request.json {
@@ -59,7 +64,7 @@ pub fn announce(
         }
     } else if !request.quiet {
         for (one, segment, link) in &segments {
-            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+            let times = if done == 1 { "once".to_owned() } else { format!("{done} times") };
             writeln!(
                 io::stdout(),
                 "{}: announced on {link} with MAC address {}, {times}",
@@ -69,6 +74,19 @@ pub fn announce(
         }
     }
     Ok(Status::Yes)
+}
+
+/// Waits so long, or until a signal asks to end.
+fn is_stopped_within(interval: Duration, signals: &ProbeSignals) -> Result<bool, Failure> {
+    let until = Instant::now() + interval;
+    while Instant::now() < until {
+        let ready = wait_for([signals.as_fd()], until);
+        ready.map_err(|errno| Failure::failed("poll", errno.desc()))?;
+        if signals.is_end() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn not_ours(to: &Destination, links: &ContainerLinks) -> Failure {
