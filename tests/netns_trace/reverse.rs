@@ -42,7 +42,7 @@ fn a_port_that_is_published_by_dnat_is_followed_to_its_socket_and_back() {
 }
 
 /// What breaks it, what is given for it, and cause, hop and hook.
-const BROKEN: [(&str, &str, &str, Option<&str>); 7] = [
+const BROKEN: [(&str, &str, &str, Option<&str>); 8] = [
     ("iptables -A FORWARD -p tcp --dport 80 -j DROP", "filter-drop", "host", Some("forward")),
     ("ip netns exec d iptables -A INPUT -p tcp --dport 80 -j DROP", "filter-drop", "netns:d", Some("input")),
     (
@@ -54,6 +54,13 @@ const BROKEN: [(&str, &str, &str, Option<&str>); 7] = [
     ("kill $(cat /run/server.80); sleep .2", "nobody-listens", "netns:d", Some("socket")),
     (
         "kill $(cat /run/server.80); sleep .2; serve d tcp 80 127.0.0.1",
+        "listens-on-loopback-only",
+        "netns:d",
+        Some("socket"),
+    ),
+    // At the same port somebody listens who never gets IPv4, as docker-proxy has it.
+    (
+        "kill $(cat /run/server.80); sleep .2; serve d tcp 80 127.0.0.1; serve d tcp 80 ::",
         "listens-on-loopback-only",
         "netns:d",
         Some("socket"),

@@ -91,7 +91,11 @@ impl Walker<'_> {
 
     fn not_listening(&mut self, netns: u64, transport: Transport, port: u16, found: &[ListeningSocket]) {
         let (who, word) = (self.who(netns), transport.as_str());
-        let mut addresses: Vec<IpAddr> = found.iter().map(|socket| socket.address.ip()).collect();
+        // A socket of IPv6 alone at the same port may be another program's.
+        let to = self.packet.destination;
+        let same_family: Vec<_> = found.iter().filter(|socket| socket.takes_family_of(to)).collect();
+        let told = if same_family.is_empty() { found.iter().collect() } else { same_family };
+        let mut addresses: Vec<IpAddr> = told.iter().map(|socket| socket.address.ip()).collect();
         addresses.dedup();
         let listed = addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" and ");
         let (cause, text) = match () {
@@ -104,17 +108,14 @@ impl Walker<'_> {
             ),
             () => (
                 Cause::ListensElsewhere,
-                format!(
-                    "{who}: listens at {word} port {port} on {listed}, and not on {}",
-                    self.packet.destination
-                ),
+                format!("{who}: listens at {word} port {port} on {listed}, and not on {to}"),
             ),
         };
         let advice = match cause {
             Cause::NobodyListens => {
                 format!("start the program in {who} that is to listen there, or use its port")
             }
-            _ => format!("let the program in {who} listen on {}", self.packet.destination),
+            _ => format!("let the program in {who} listen on {to}"),
         };
         let reason = StopReason::new(cause, TraceVerdict::Refused, text).advised(advice);
         let place = self.place(netns, None, Some(HopHook::Socket));

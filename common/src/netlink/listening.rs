@@ -115,12 +115,14 @@ impl ListeningSocket {
     /// Whether packets to this address come to it.
     pub fn has(&self, address: IpAddr) -> bool {
         let own = self.address.ip();
-        let takes_family = match (own, address) {
-            (IpAddr::V6(_), IpAddr::V4(_)) => self.v6only != Some(true),
-            (IpAddr::V4(_), IpAddr::V6(_)) => false,
-            _ => true,
-        };
-        own.to_canonical() == address || (own.is_unspecified() && takes_family)
+        own.to_canonical() == address || (own.is_unspecified() && self.takes_family_of(address))
+    }
+
+    /// Whether packets to some addresses of the family of this one can come to it.
+    pub fn takes_family_of(&self, address: IpAddr) -> bool {
+        let own = self.address.ip();
+        let is_of_both = own.is_ipv6() && own.is_unspecified() && self.v6only != Some(true);
+        is_of_both || own.to_canonical().is_ipv4() == address.is_ipv4()
     }
 
     /// Whether more connections wait than it asked for: the kernel drops the next ones. Nothing is known of UDP.
@@ -255,6 +257,11 @@ mod tests {
         assert!(!has("[::]:1", Some(true), "10.1.0.2") && has("[::]:1", Some(true), "::1"));
         assert!(has("127.0.0.1:1", None, "127.0.0.1") && !has("127.0.0.1:1", None, "127.0.0.2"));
         assert!(has("[::ffff:10.1.0.2]:1", Some(false), "10.1.0.2"));
+        let takes = |own: &str, v6only| socket(own, v6only).takes_family_of("10.1.0.2".parse().unwrap());
+        assert!(
+            takes("127.0.0.1:1", None) && takes("[::]:1", Some(false)) && takes("[::ffff:10.1.0.3]:1", None)
+        );
+        assert!(!takes("[::]:1", Some(true)) && !takes("[fd00::1]:1", Some(false)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::firewall::named_set::KeyField;
 const NAME_BYTES: usize = 16;
 
 /// Known by its words, and of a packet not known here: whatever is compared with it may match.
-const UNKNOWN: [(&str, &str); 27] = [
+const UNKNOWN: [(&str, &str); 33] = [
     ("ip", "version"),
     ("ip", "hdrlength"),
     ("ip", "dscp"),
@@ -24,8 +24,14 @@ const UNKNOWN: [(&str, &str); 27] = [
     ("ip6", "hoplimit"),
     ("ip6", "length"),
     ("tcp", "window"),
+    ("tcp", "sequence"),
+    ("tcp", "ackseq"),
     ("icmp", "code"),
+    ("icmp", "id"),
+    ("icmp", "sequence"),
     ("icmpv6", "code"),
+    ("icmpv6", "id"),
+    ("icmpv6", "sequence"),
     ("ether", "saddr"),
     ("ether", "daddr"),
     ("meta", "skuid"),
@@ -90,6 +96,8 @@ impl<'w> NftSelector<'w> {
         let selector = |key, words| Some(NftSelector { family, key, words });
         match (family, key) {
             ("iifname" | "oifname" | "iif" | "oif", _) => selector("", 1),
+            // Bytes of a header: `@th,64,32`.
+            (raw, _) if raw.starts_with('@') && raw.contains(',') => selector("", 1),
             ("fib", "daddr" | "saddr") if word(2) == "type" => selector(key, 3),
             ("arp", "operation" | "htype" | "ptype" | "hlen" | "plen") => selector(key, 2),
             ("arp", "saddr" | "daddr") if word(2) == "ip" => selector(key, 3),

@@ -216,6 +216,11 @@ fn a_rule_of_nft_is_understood_or_proves_nothing() {
         ("tcp flags syn / fin,syn drop", "unknown"),
         ("tcp dport > 1024 drop", "unknown"),
         ("th dport & 1 == 1 drop", "unknown"),
+        ("tcp sequence 5 drop", "unknown"),
+        ("@th,64,32 0x00000005 drop", "unknown"),
+        // As netns-trace marks packets: where nothing of the chain that is called drops, it does not matter for which it is called.
+        ("meta protocol ip tcp sequence 5 jump marks", "passes"),
+        ("meta l4proto tcp @th,64,32 0x00000005 jump marks", "passes"),
         ("queue to 1", "unknown"),
         ("meta mark 0x1 drop", "unknown"),
         ("jump other", "dropped"),
@@ -225,6 +230,7 @@ fn a_rule_of_nft_is_understood_or_proves_nothing() {
         let mut filters = whole(vec![
             chain(FilterProgram::Nft, "inet x", "forward", Some("accept"), &[rule]),
             chain(FilterProgram::Nft, "inet x", "other", None, &["tcp dport 80 drop"]),
+            chain(FilterProgram::Nft, "inet x", "marks", None, &["meta nftrace set 1"]),
         ]);
         filters.sets = sets();
         assert_eq!(fate(&filters), expected, "{rule}");
