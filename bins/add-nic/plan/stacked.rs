@@ -71,7 +71,7 @@ fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(PlanStep, Undo)> {
 fn no_ethernet(parent: &ParentLink) -> Failure {
     Failure::failed(
         &parent.name,
-        format_args!("has no Ethernet address and cannot carry a {}", parent.on.kind()),
+        format_args!("has no Ethernet address and cannot carry {}", parent.on.one()),
     )
 }
 
@@ -126,16 +126,20 @@ impl PlanInput<'_> {
 
     /// The link that was named, which must be able to carry one.
     fn parent(&self, parent: &ParentLink) -> Result<&Link, Failure> {
-        let (name, kind, host) = (&parent.name, parent.on.kind(), &self.snapshot.host);
+        let (name, one, host) = (&parent.name, parent.on.one(), &self.snapshot.host);
         let Some(link) = host.link(name.as_str()) else {
             return Err(Failure::failed(name, "no such interface on the host").hint("ip -br link"));
         };
         if link.is_loopback() {
-            return Err(Failure::failed(name, format_args!("a loopback interface cannot carry a {kind}")));
+            return Err(Failure::failed(name, format_args!("a loopback interface cannot carry {one}")));
         }
-        if let Some(master) = link.master.map(|index| host.name_of(index)) {
-            return Err(Failure::failed(name, format_args!("a port of {master} cannot carry a {kind}"))
-                .hint(common::hint!("--{} {}", kind, master)));
+        if let Some(index) = link.master {
+            let master = host.name_of(index);
+            let refused = Failure::failed(name, format_args!("a port of {master} cannot carry {one}"));
+            // A VRF has no packets of its own.
+            let is_vrf = host.links.iter().any(|link| link.index == index && link.vrf_table.is_some());
+            let instead = common::hint!("--{} {}", parent.on.kind(), master).filter(|_| !is_vrf);
+            return Err(refused.hint(instead));
         }
         if !link.is_set_up() {
             return Err(

@@ -71,7 +71,10 @@ fn explained(error: NetlinkError, stacked: &StackedLink) -> StepError {
             format!("the kernel has no {kind} links ({option})")
         }
         (Errno::EBUSY, StackedKind::Macvlan(_) | StackedKind::Ipvlan(_)) => {
-            format!("{parent} already carries another kind of interface and cannot carry a {kind}")
+            format!(
+                "{parent} already carries another kind of interface and cannot carry {}",
+                stacked.on.one()
+            )
         }
         (Errno::EINVAL, StackedKind::Macvlan(MacvlanMode::Passthru)) => {
             format!("{parent} already has a macvlan, or cannot carry one: passthru must be the only one")

@@ -95,6 +95,15 @@ impl StackedKind {
         self.kernels().name()
     }
 
+    /// One of it: `a macvlan`.
+    pub fn one(self) -> &'static str {
+        match self {
+            StackedKind::Macvlan(_) => "a macvlan",
+            StackedKind::Ipvlan(_) => "an ipvlan",
+            StackedKind::Vlan(_) => "a vlan",
+        }
+    }
+
     /// How it is, in the words of ip-link(8).
     pub fn mode(self) -> Option<&'static str> {
         match self {
