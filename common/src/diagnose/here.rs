@@ -108,8 +108,11 @@ pub(super) fn egress(evidence: &Evidence) -> Option<Verdict> {
     if !again.has_taps || has_left || again.is_answered || evidence.route.is_local {
         return None;
     }
-    if evidence.neighbour().is_none_or(|known| known.state & NUD_UNRESOLVED != 0) {
-        let (hop, arp) = (evidence.next_hop(), evidence.arp());
+    let (hop, arp) = (evidence.next_hop(), evidence.arp());
+    if evidence.neighbours.is_some() && evidence.neighbour().is_none() {
+        return Some(unasked(evidence));
+    }
+    if evidence.neighbour().is_some_and(|known| known.state & NUD_UNRESOLVED != 0) {
         let macs: Vec<String> = macs.iter().map(ToString::to_string).collect();
         let text = format!(
             "no answer: {hop} ({}) answers {arp} on {link}, but the kernel in here does not accept that answer: a firewall rule?",
@@ -120,6 +123,24 @@ pub(super) fn egress(evidence: &Evidence) -> Option<Verdict> {
     }
     let text = format!("no answer: nothing left {link}: tc or an egress rule of it in here drops the packet");
     Some(Verdict::of(Cause::NotSentEgress, text).advising(sending::egress_rules(evidence)))
+}
+
+/// Nothing left, and the kernel has not asked for the neighbour either: it was dropped before that. Without a VRF whoever sends is told
+/// of what the output hook drops.
+fn unasked(evidence: &Evidence) -> Verdict {
+    let (link, hop) = (evidence.link_word(), evidence.next_hop());
+    let nothing =
+        format!("no answer: nothing left {link}, and the kernel in here has not asked for {hop} either");
+    let could = |hook: &FilterHook| evidence.hooks.as_ref().is_some_and(|hooks| hooks.contains(hook));
+    let rules = evidence.inside(hint!("nft list ruleset"));
+    let hooks = match (could(&FilterHook::Output), could(&FilterHook::Postrouting)) {
+        (true, false) => "the output hook has",
+        (false, true) => "the postrouting hook has",
+        (true, true) => "the output and postrouting hooks have",
+        (false, false) => return Verdict::of(Cause::NotSent, nothing).advising(evidence.capture()),
+    };
+    let text = format!("{nothing}: {hooks} rules that could have dropped it");
+    Verdict::of(Cause::NotSentOutput, text).advising(rules)
 }
 
 /// An address of the container itself.

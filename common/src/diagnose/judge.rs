@@ -46,7 +46,7 @@ const CLOSED: [Step; 11] = [
 pub fn judge(evidence: &Evidence) -> Verdict {
     let meanwhile = MEANWHILE.iter().find_map(|step| step(evidence));
     if evidence.answered > 0 {
-        return meanwhile.unwrap_or_else(|| loss(evidence));
+        return meanwhile.map_or_else(|| loss(evidence), Verdict::after_answers);
     }
     if let ProbeKind::Port(port) = evidence.probe {
         let closed = || CLOSED.iter().find_map(|step| step(evidence));
@@ -107,6 +107,16 @@ impl Verdict {
         let fix = hint!("nsenter-rs -t {} -n ip link set {} up", target, link);
         let text = format!("no answer: {link} of {name} is down");
         Verdict::of(Cause::DestLinkDown, text).fixed_by(fix)
+    }
+
+    /// Of what was answered before.
+    fn after_answers(mut self) -> Verdict {
+        let any_more = |text: String| match text.strip_prefix("no answer: ") {
+            Some(why) => format!("no answer any more: {why}"),
+            None => text,
+        };
+        self.text = self.text.map(any_more);
+        self
     }
 
     /// DEST answers, and is paused.

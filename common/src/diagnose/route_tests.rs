@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use super::tests::{DOWN, UP, ip, link};
 use super::{NoRoute, judge_no_route};
-use crate::netlink::{Address, Link, Route, Rule};
+use crate::netlink::{Address, Link, Route, Rule, RuleConditions};
 
 const MAIN: u32 = 254;
 /// FR_ACT_* and RTN_*, which have the same numbers.
@@ -122,4 +122,75 @@ fn only_a_link_that_would_lead_there_is_blamed_for_being_down() {
     let (_, text, hint) = said(&hostile);
     assert!(!text.contains('\n'), "{text}");
     assert_eq!(hint, "nsenter-rs -t nginx -n ip route", "such a name cannot be pasted");
+}
+
+/// A VRF that is up with its port, which `-I` may bind to.
+fn in_vrf(through: Option<u32>, errno: Errno, routes: Vec<Route>) -> NoRoute {
+    let vrf = Link { vrf_table: Some(100), kind: Some("vrf".to_owned()), ..link(3, "vrf1", UP) };
+    let port = Link { master: Some(3), ..link(2, "eth0", UP) };
+    let conditions = RuleConditions { is_of_vrf: true, has_more: true, ..RuleConditions::default() };
+    let of_vrf =
+        Rule { conditions, is_conditional: true, is_plain: false, ..Rule::plain(true, None, 1000, 0) };
+    let rules = vec![of_vrf, Rule::plain(true, None, 32766, MAIN)];
+    NoRoute { through, links: vec![port, vrf], routes, rules, ..known(Some(errno)) }
+}
+
+#[test]
+fn the_table_of_a_vrf_is_asked_where_packets_are_bound_to_it() {
+    let routes = || vec![route(BLACKHOLE, "10.9.2.0/24", 100, 0)];
+    for through in [2, 3] {
+        let (cause, text, _) = said(&in_vrf(Some(through), Errno::EINVAL, routes()));
+        assert_eq!(
+            (cause.as_str(), text.as_str()),
+            ("route-blackhole", "no route from inside: a route of nginx says blackhole")
+        );
+    }
+    let (cause, ..) = said(&in_vrf(None, Errno::ENETUNREACH, routes()));
+    assert_eq!(cause, "no-route");
+}
+
+#[test]
+fn a_route_of_a_vrf_alone_is_named_where_nothing_is_bound_to_it() {
+    let there = || vec![route(1, "0.0.0.0/0", 100, 0)];
+    let (cause, text, hint) = said(&in_vrf(None, Errno::ENETUNREACH, there()));
+    assert_eq!(cause, "no-route");
+    assert_eq!(
+        text,
+        "no route from inside: only the VRF vrf1 has a route there, for packets that are bound to it"
+    );
+    assert_eq!(hint, "netns-ping -I vrf1 nginx 10.9.2.2");
+    assert!(!said(&in_vrf(Some(3), Errno::ENETUNREACH, there())).1.contains("only the VRF"));
+}
+
+#[test]
+fn of_a_vrf_the_port_that_is_down_is_named() {
+    let mut known = in_vrf(Some(3), Errno::ENETUNREACH, Vec::new());
+    assert_eq!(said(&known).0, "no-route", "all is up");
+    known.links[0].flags = DOWN;
+    let (cause, text, hint) = said(&known);
+    assert_eq!((cause.as_str(), text.as_str()), ("link-down", "no route from inside: eth0 of nginx is down"));
+    assert_eq!(hint, "nsenter-rs -t nginx -n ip link set eth0 up");
+    known.links[0].master = None;
+    assert_eq!(said(&known).0, "no-route", "it is no port of this VRF");
+}
+
+#[test]
+fn below_a_vlan_that_is_down_the_link_that_has_to_be_set_up_first_is_named() {
+    let vlan = Link { kind: Some("vlan".to_owned()), link: Some(2), ..link(3, "eth0.5", DOWN) };
+    let mut known = NoRoute {
+        links: vec![link(2, "eth0", DOWN), vlan],
+        addresses: vec![address(3, "10.9.2.1")],
+        ..known(Some(Errno::ENETUNREACH))
+    };
+    let (_, text, hint) = said(&known);
+    assert_eq!(text, "no route from inside: eth0.5 of nginx is down, and so is eth0 below it");
+    assert_eq!(hint, "nsenter-rs -t nginx -n ip link set eth0 up");
+    known.links[0].flags = UP;
+    let (_, text, hint) = said(&known);
+    assert_eq!(text, "no route from inside: eth0.5 of nginx is down");
+    assert_eq!(hint, "nsenter-rs -t nginx -n ip link set eth0.5 up");
+    // Another namespace's link has the same index.
+    known.links[0].flags = DOWN;
+    known.links[1].link_netnsid = Some(0);
+    assert!(!said(&known).1.contains("below"));
 }

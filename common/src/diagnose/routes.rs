@@ -40,6 +40,7 @@ pub struct NoRoute {
 }
 
 /// What refuses a packet: RTN_* of linux/rtnetlink.h, FR_ACT_* of linux/fib_rules.h, which have the same numbers.
+const UNICAST: u8 = 1;
 const BLACKHOLE: u8 = 6;
 const UNREACHABLE: u8 = 7;
 const PROHIBIT: u8 = 8;
@@ -58,11 +59,22 @@ pub fn judge_no_route(known: &NoRoute) -> Verdict {
         return known.refused(UNREACHABLE).advising(rules());
     }
     if let Some(link) = known.link_down() {
-        let name = link.name.to_string_lossy();
-        let pasted: Option<Name> = name.parse().ok();
+        let (text, link) = words::link_down(&known.links, link, &format!(" of {}", known.name));
+        let pasted: Option<Name> = link.name.to_string_lossy().parse().ok();
         let fix = pasted.and_then(|link| known.inside(hint!("ip link set {} up", link)));
-        let text = format!("{}: {} of {} is down", known.begins(), one_line(&name), known.name);
+        let text = format!("{}: {text}", known.begins());
         return Verdict::of(Cause::LinkDown, text).fixed_by(fix).advising(lookup);
+    }
+    if let (Some(vrf), Some(to)) = (known.vrf_that_leads_there(), known.to) {
+        let name = vrf.name.to_string_lossy();
+        let text = format!(
+            "{}: only the VRF {} has a route there, for packets that are bound to it",
+            known.begins(),
+            one_line(&name)
+        );
+        let pasted: Option<Name> = name.parse().ok();
+        let bound = pasted.and_then(|vrf| hint!("netns-ping -I {} {} {}", vrf, known.target, to));
+        return Verdict::of(Cause::NoRoute, text).advising(bound.or(lookup));
     }
     let text = match known.to {
         Some(_) => format!("{}: {}", known.begins(), known.otherwise),
@@ -135,13 +147,18 @@ impl NoRoute {
             if rule.destination.is_some_and(|network| !network.contains(to)) {
                 continue;
             }
-            if rule.is_conditional {
+            let table = match (rule.conditions.is_of_vrf, self.vrf()) {
+                (true, Some((_, table))) => table,
+                (true, None) => continue,
+                (false, _) => rule.table,
+            };
+            if rule.is_conditional && !rule.conditions.is_of_vrf {
                 return RouteRefusal::Unclear;
             }
             if rule.action == kind {
                 return RouteRefusal::Rule;
             }
-            match self.in_table(rule.table, to) {
+            match self.in_table(table, to) {
                 Some(found) if found == kind => return RouteRefusal::Route,
                 Some(_) => return RouteRefusal::Unclear,
                 None => {}
@@ -158,24 +175,44 @@ impl NoRoute {
         best.map(|route| route.kind)
     }
 
+    fn link(&self, index: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == index)
+    }
+
+    /// The VRF that `-I` binds to, by itself or by one of its ports, and its table.
+    fn vrf(&self) -> Option<(&Link, u32)> {
+        let bound = self.link(self.through?)?;
+        let vrf = if bound.vrf_table.is_some() { bound } else { self.link(bound.master?)? };
+        Some((vrf, vrf.vrf_table?))
+    }
+
+    /// A VRF whose table leads there, where nothing is bound to any.
+    fn vrf_that_leads_there(&self) -> Option<&Link> {
+        let to = self.to.filter(|_| self.through.is_none())?;
+        let leads = |table: u32| self.in_table(table, to) == Some(UNICAST);
+        self.links.iter().find(|link| link.vrf_table.is_some_and(leads))
+    }
+
     /// The link that is down and would lead there: the one of `-I`, the one whose network has the destination, or the only
-    /// ones that there are.
+    /// ones that there are. Of a VRF, one of its ports.
     fn link_down(&self) -> Option<&Link> {
         let is_down = |link: &&Link| !link.is_set_up();
-        if let Some(index) = self.through {
-            return self.links.iter().find(|link| link.index == index).filter(is_down);
+        let bound = self.through.and_then(|index| self.link(index));
+        if bound.is_some_and(|bound| is_down(&bound) || bound.vrf_table.is_none()) {
+            return bound.filter(is_down);
         }
+        let is_ours = |link: &&Link| bound.is_none_or(|vrf| link.master == Some(vrf.index));
         let has_it = |own: &Address| {
             let network = Cidr::new(own.address, own.prefix_len);
             self.to.zip(network).is_some_and(|(to, network)| network.contains(to))
         };
         let mut with_it = self.addresses.iter().filter(|own| has_it(own));
-        let of = |own: &Address| self.links.iter().find(|link| link.index == own.index).filter(is_down);
+        let of = |own: &Address| self.link(own.index).filter(is_down).filter(is_ours);
         if let Some(link) = with_it.find_map(of) {
             return Some(link);
         }
-        let mut others =
-            self.links.iter().filter(|link| !link.is_loopback() && link.kind.as_deref() != Some("ipip"));
+        let is_usual = |link: &&Link| !link.is_loopback() && link.kind.as_deref() != Some("ipip");
+        let mut others = self.links.iter().filter(is_usual).filter(is_ours);
         let first = others.next()?;
         (!first.is_set_up() && others.all(|link| !link.is_set_up())).then_some(first)
     }

@@ -3,10 +3,11 @@
 use nix::errno::Errno;
 
 use super::evidence::{FilterHook, ProbeKind};
-use super::{Cause, Evidence, Verdict, ipsec};
+use super::{Cause, Evidence, Verdict, ipsec, words};
 use crate::firewall::IpsecFate;
 use crate::hint;
 use crate::netlink::OperState;
+use crate::target::Name;
 
 /// Our own kernel refused to send.
 pub(super) fn refused(evidence: &Evidence) -> Option<Verdict> {
@@ -114,7 +115,7 @@ fn gone(evidence: &Evidence, errno: Errno) -> Verdict {
 /// The link that leads there cannot carry anything.
 pub(super) fn link(evidence: &Evidence) -> Option<Verdict> {
     let name = evidence.link_word();
-    evidence.links.as_ref()?;
+    let links = evidence.links.as_ref()?;
     let Some(link) = evidence.link() else {
         evidence.route.index?;
         let text = format!("no answer: {name} no longer exists in {}", evidence.name);
@@ -126,8 +127,10 @@ pub(super) fn link(evidence: &Evidence) -> Option<Verdict> {
         None => hint!("ip link"),
     });
     if !link.is_set_up() {
+        let (text, link) = words::link_down(links, link, "");
+        let pasted: Option<Name> = link.name.to_string_lossy().parse().ok();
         let fix = pasted.and_then(|link| evidence.inside(hint!("ip link set {} up", link)));
-        let verdict = Verdict::of(Cause::LinkDown, format!("no answer: {name} is down"));
+        let verdict = Verdict::of(Cause::LinkDown, format!("no answer: {text}"));
         return Some(verdict.fixed_by(fix).advising(show));
     }
     // The state comes up to a second later than the flag (net/core/link_watch.c).

@@ -280,6 +280,16 @@ fn a_packet_that_left_no_link_is_said_to_have_been_dropped_on_the_way_out() {
     let (cause, text, _) = said(&evidence);
     assert_eq!(cause, "answer-dropped-here");
     assert!(text.contains("does not accept that answer"), "{text}");
+    evidence.neighbours = Some(Vec::new());
+    assert_eq!(said(&evidence).0, "not-sent", "nobody was asked");
+    evidence.hooks = Some([FilterHook::Output].into());
+    let (cause, text, _) = said(&evidence);
+    assert_eq!(cause, "not-sent-output");
+    assert!(
+        text.contains("has not asked for 10.1.0.9 either: the output hook has rules that could"),
+        "{text}"
+    );
+    evidence.neighbours = Some(vec![neighbour("10.1.0.9", 0x20)]);
     evidence.again.as_mut().unwrap().has_taps = false;
     assert_eq!(said(&evidence).0, "no-echo", "without taps nobody has seen that");
 }
@@ -334,7 +344,9 @@ fn what_ended_meanwhile_comes_before_all_else() {
     evidence.target_state = TargetState::Restarted;
     assert_eq!(said(&evidence).0, "target-restarted");
     evidence.answered = 4;
-    assert_eq!(said(&evidence).0, "target-restarted", "although some were answered before");
+    let (cause, text, _) = said(&evidence);
+    assert_eq!(cause, "target-restarted", "although some were answered before");
+    assert!(text.starts_with("no answer any more: "), "{text}");
     evidence.target_state = TargetState::Alive;
     evidence.not_sent = None;
     let (cause, text, _) = said(&evidence);

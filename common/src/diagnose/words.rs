@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::{Evidence, ProbeKind};
 use crate::hint;
 use crate::hint::Hint;
+use crate::netlink::Link;
 use crate::output::one_line;
 use crate::packet::IpFamily;
 use crate::packet::icmp::{IcmpError, describe};
@@ -65,6 +66,17 @@ impl Evidence {
 /// A command in the network of `target`.
 pub(super) fn inside(target: &str, command: Option<Hint>) -> Option<Hint> {
     command.and_then(|command| hint!("nsenter-rs -t {} -n {}", target, command))
+}
+
+/// `eth0.5 is down`, and which link to set up: with the one below a VLAN that one goes down, and cannot be set up before it.
+pub(super) fn link_down<'a>(links: &'a [Link], down: &'a Link, whose: &str) -> (String, &'a Link) {
+    let is_here = |index: &u32| down.link_netnsid.is_none() && !down.is_veth() && *index != down.index;
+    let below = down.link.filter(is_here).and_then(|index| links.iter().find(|link| link.index == index));
+    let name = |link: &Link| one_line(&link.name.to_string_lossy()).into_owned();
+    match below.filter(|below| !below.is_set_up()) {
+        Some(below) => (format!("{}{whose} is down, and so is {} below it", name(down), name(below)), below),
+        None => (format!("{}{whose} is down", name(down)), down),
+    }
 }
 
 /// What an ICMP error says, in small letters, but for what is written in capitals only: `frag needed and DF set`.

@@ -50,6 +50,7 @@ const IFLA_VLAN_ID: u16 = 1;
 const IFLA_VXLAN_LINK: u16 = 3;
 const IFLA_VXLAN_PORT: u16 = 15;
 const IFLA_GENEVE_PORT: u16 = 5;
+const IFLA_VRF_TABLE: u16 = 1;
 
 /// Leave out the counters, which are a third of each answer (linux/rtnetlink.h).
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
@@ -73,7 +74,7 @@ pub struct Link {
     pub flags: u32,
     /// Whether it can carry packets.
     pub operstate: OperState,
-    /// The index of the bridge or bond that it is a port of.
+    /// The index of the bridge, bond or VRF that it is a port of.
     pub master: Option<u32>,
     /// Of a bridge's port, whether the bridge forwards through it.
     pub port_state: Option<PortState>,
@@ -90,6 +91,8 @@ pub struct Link {
     pub vlan: Option<u16>,
     /// Of a vxlan or geneve link the UDP port at which the kernel itself listens for it.
     pub tunnel_port: Option<u16>,
+    /// Of a VRF, the routing table of all that is bound to it or to one of its ports.
+    pub vrf_table: Option<u32>,
     /// Its alias, `ip link set alias`; a container can forge those of its own links.
     pub alias: Option<String>,
     /// Its group, 0 by default.
@@ -206,6 +209,7 @@ impl Link {
             vlan_filtering: None,
             vlan: None,
             tunnel_port: None,
+            vrf_table: None,
             alias: None,
             group: 0,
             link: None,
@@ -299,6 +303,9 @@ impl Link {
                 }
                 (IFLA_INFO_DATA, data) if self.kind.as_deref() == Some("geneve") => {
                     self.tunnel_port = bytes_in(data, IFLA_GENEVE_PORT)?.map(u16::from_be_bytes);
+                }
+                (IFLA_INFO_DATA, data) if self.kind.as_deref() == Some("vrf") => {
+                    self.vrf_table = bytes_in(data, IFLA_VRF_TABLE)?.map(u32::from_ne_bytes);
                 }
                 (IFLA_INFO_SLAVE_DATA, data) if port_of_bridge => {
                     self.port_state = byte_in(data, IFLA_BRPORT_STATE)?.map(PortState::from);

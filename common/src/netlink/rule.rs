@@ -25,6 +25,7 @@ const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_FWMASK: u16 = 16;
 const FRA_OIFNAME: u16 = 17;
+const FRA_L3MDEV: u16 = 19;
 const FRA_PROTOCOL: u16 = 21;
 
 const FIB_RULE_INVERT: u32 = 2;
@@ -67,6 +68,8 @@ pub struct RuleConditions {
     pub outbound: Option<RuleLink>,
     /// Whether the rule is about all packets but those.
     pub is_inverted: bool,
+    /// Whether it is about packets that are bound to a VRF, and asks the table of that one.
+    pub is_of_vrf: bool,
     /// Whether there is more, such as ports, users, a tunnel.
     pub has_more: bool,
 }
@@ -165,6 +168,7 @@ impl Rule {
                         FRA_FWMASK => mask = number(value)?,
                         FRA_IIFNAME => conditions.inbound = RuleLink::read(value),
                         FRA_OIFNAME => conditions.outbound = RuleLink::read(value),
+                        FRA_L3MDEV => (conditions.is_of_vrf, conditions.has_more) = (true, true),
                         _ => conditions.has_more = true,
                     }
                 }
