@@ -110,25 +110,12 @@ fn single_blanks(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whoever looks holds a copy of each socket for a moment, so another look counts it: `perl 8, 1 more listening`.
-fn without_lookers(line: String) -> String {
-    match line.split_once(", ") {
-        Some((whose, more)) => {
-            match more.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(" more") {
-                Some(rest) => whose.to_owned() + rest,
-                None => line,
-            }
-        }
-        None => line,
-    }
-}
-
 /// What is the same each time: without the namespaces of others that come and go beside the lab, where it sees them. Of JSON the names
 /// and links, for whoever looks holds what it looks at.
 fn comparable(text: &str) -> Vec<String> {
     let Ok(map) = serde_json::from_str::<Value>(text) else {
         let shown = text.lines().filter(|line| !line.contains("net:["));
-        return shown.map(single_blanks).map(without_lookers).collect();
+        return shown.map(single_blanks).collect();
     };
     let all = map["namespaces"].as_array().unwrap().iter();
     let shown = all.map(|netns| format!("{} {}", netns["name"], netns["links"]));

@@ -11,7 +11,6 @@
 
 mod details;
 mod ends;
-mod entries;
 mod entry;
 mod error;
 mod far;
@@ -19,6 +18,7 @@ mod holder;
 mod host_map;
 mod inside;
 mod left_loggers;
+mod list;
 mod matching;
 mod mounts;
 mod names;
@@ -33,16 +33,17 @@ mod walk;
 mod zone;
 
 pub use details::{NetnsDetails, WantedDetails, details};
-pub use entries::LookDepth;
 pub use entry::MapEntry;
 pub use error::MapError;
 pub use holder::NetnsHolder;
 pub use host_map::{AttachedProgram, HostMap, LinkEnd, LinkPlace, MappedLink, MappedNetns};
-pub use inside::walk_inside;
+pub use inside::HostWalk;
 pub use left_loggers::put_back_loggers;
+pub use list::LookDepth;
 pub use names::{ContainerNames, HOST, NetnsNames};
 pub use owners::{OwnerNetns, Owners, owners_of_ip, owners_of_mac, owners_of_peer};
 pub use programs::{LinkProgram, cgroup_programs};
 pub use read::read;
+pub use search::{FoundSockets, OpenSocket};
 pub use unseen::UnseenNamespaces;
 pub use walk::{Visit, Walk, walk};

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use nix::unistd::Uid;
 
+use super::list::NetnsList;
 use super::matching::{self, PeerNetns};
 use super::veth::{self, NearEnd, near_ends};
 use super::walk::{Visit, stranger, walk};
 use super::zone::{NetnsNumbering, ZoneLink};
-use super::{LookDepth, MapEntry, MapError, UnseenNamespaces, entries};
+use super::{MapEntry, MapError, UnseenNamespaces};
 use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
@@ -249,13 +250,17 @@ fn has_peer(visit: &mut Visit<'_>, near: &Link) -> Result<bool, NetlinkError> {
 /// others could not be looked at matters only if it was not found.
 fn numbered(socket: &mut Socket, nsid: i32) -> Result<Owners, MapError> {
     let home = Home::current()?;
-    let (entries, mut unseen) = entries::all(LookDepth::Quick)?;
-    for entry in &entries {
+    let NetnsList { entries, mut unseen, .. } = NetnsList::quick()?;
+    for entry in entries.values() {
         let Some(namespace) = unseen.opened(entry) else { continue };
-        if socket.nsid(&namespace)? == Some(nsid) {
-            let is_own = entry.identity == home.identity();
-            let owners = vec![OwnerNetns::at(entry, namespace, is_own)];
-            return Ok(Owners { owners, ..Owners::default() });
+        match socket.nsid(&namespace) {
+            Ok(number) if number == Some(nsid) => {
+                let is_own = entry.identity == home.identity();
+                let owners = vec![OwnerNetns::at(entry, namespace, is_own)];
+                return Ok(Owners { owners, ..Owners::default() });
+            }
+            Ok(_) => {}
+            Err(error) => unseen.not_read(entry, error),
         }
     }
     Ok(Owners { unseen, ..Owners::default() })

@@ -1,6 +1,7 @@
 //! Reads the whole host into a [`HostMap`]: every namespace is opened once, and once more only where the host cannot tell
 //! where a link of it leads.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -8,8 +9,9 @@ use nix::errno::Errno;
 use nix::sys::stat::stat;
 
 use super::ends::{NetnsNumbers, connect, questions};
-use super::entries;
 use super::far::NumberAnswers;
+use super::list::NetnsList;
+use super::search::find;
 use super::{AttachedProgram, HostMap, LookDepth, MapEntry, MapError, MappedLink, MappedNetns, NetnsHolder};
 use crate::namespace::{Namespace, NamespaceId};
 use crate::netlink::{Link, NetlinkError, Socket};
@@ -22,7 +24,7 @@ use crate::netns::{DIRECTORY, Home, NetnsTour};
 /// [`MapError`], when not even `/proc` and our own network can be read; everything else is in [`HostMap::unseen`].
 pub fn read(depth: LookDepth) -> Result<HostMap, MapError> {
     let home = Home::current()?;
-    let (entries, unseen) = entries::all(depth)?;
+    let NetnsList { entries, unseen, .. } = find(depth)?;
     let mut own = Socket::open()?;
     // Numbers are given when a link that leads to another namespace is first shown: so this comes before they are asked for.
     let own_links = read_links(&mut own).map_err(MapError::Own)?;
@@ -35,7 +37,7 @@ pub fn read(depth: LookDepth) -> Result<HostMap, MapError> {
     };
     reading.map.unseen = unseen;
     let mut tour = NetnsTour::new(&home);
-    for entry in &entries {
+    for entry in entries.values() {
         reading.visit(entry, &mut tour);
     }
     drop(tour);
@@ -79,7 +81,7 @@ impl HostReading<'_> {
     }
 
     /// Finds where links lead.
-    fn finish(mut self, entries: &[MapEntry]) -> Result<HostMap, MapError> {
+    fn finish(mut self, entries: &BTreeMap<NamespaceId, MapEntry>) -> Result<HostMap, MapError> {
         if !self.map.namespaces.first().is_some_and(|first| first.is_own) {
             // A /proc of another PID namespace does not show us, but we are here.
             let (inode, links) = (self.home.identity().inode, self.own_links);
@@ -90,7 +92,7 @@ impl HostReading<'_> {
         connect(namespaces, &mut self.numbers);
         let open = questions(namespaces, &self.numbers);
         if !open.is_empty() {
-            let ways = entries.iter().map(|entry| (entry.identity.inode, entry)).collect();
+            let ways = entries.values().map(|entry| (entry.identity.inode, entry)).collect();
             let unseen = &mut self.map.unseen;
             NumberAnswers { home: self.home, ways, namespaces, numbers: &mut self.numbers, unseen }
                 .ask(&open);

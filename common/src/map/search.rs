@@ -4,81 +4,156 @@
 //! | holder | costs |
 //! |---|---|
 //! | a thread | a stat(2) for each thread of the processes that have several |
-//! | a descriptor | a statx(2) for each descriptor of the host |
-//! | a socket | a copy of each socket of the host, pidfd_getfd(2): the kernel tells its namespace by the socket alone |
+//! | a descriptor | a readlink(2) for each descriptor of the host |
+//! | a socket | a copy of each socket of the host, pidfd_getfd(2), that sock_diag(7) has not told of: the kernel tells its namespace by the socket alone |
 //! | a mount elsewhere | mountinfo of each mount namespace |
 //! | the kernel's own list | one listns(2) for thousands (Linux 6.19) |
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::stat;
 use nix::unistd::{Pid, getpid};
-use rustix::fs::{AtFlags, FileType, RawDir, StatxFlags, statx};
 
 use super::entry::{by_holder, copied_socket, is_ending};
+use super::list::{LookDepth, NetnsList};
 use super::mounts::network_namespaces;
-use super::{MapEntry, NetnsHolder, UnseenNamespaces};
+use super::{MapEntry, MapError, NetnsHolder};
 use crate::namespace::{self, Namespace, NamespaceHandle, NamespaceId, NamespaceKind};
-use crate::process::open_pidfd;
+use crate::process::{NetworkDescriptor, network_descriptors, open_pidfd};
 use crate::sys;
 
 /// A server with tens of thousands of connections has them in its own network: these are not all copied.
 const MOST_SOCKETS: usize = 4096;
 
-/// Namespaces by their identity, while more of what holds them is found.
+/// A socket that a process has open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenSocket {
+    /// The process.
+    pub pid: Pid,
+    /// Its number there.
+    pub fd: i32,
+    /// Its inode, by which sock_diag(7) tells it.
+    pub inode: u64,
+}
+
+/// The sockets that a search came by, of those that matter.
+#[derive(Debug, Default)]
+pub struct FoundSockets {
+    /// Those whose namespace was known before, and those of namespaces that had not been visited.
+    pub open: Vec<OpenSocket>,
+    /// How many processes hide their descriptors from us.
+    pub hidden: usize,
+}
+
+/// The namespaces that a look of that depth finds.
+pub(super) fn find(depth: LookDepth) -> Result<NetnsList, MapError> {
+    let mut list = NetnsList::quick()?;
+    if depth == LookDepth::Whole {
+        HolderSearch::new(&mut list, &HashMap::new(), &BTreeSet::new()).run();
+    }
+    Ok(list)
+}
+
+/// A search through all that holds namespaces.
 pub(super) struct HolderSearch<'a> {
-    entries: &'a mut BTreeMap<NamespaceId, MapEntry>,
-    /// Any of them: all are on one nsfs.
-    own: NamespaceId,
-    seen_sockets: HashSet<u64>,
+    list: &'a mut NetnsList,
+    /// The inodes of sockets, and those of the namespaces that they are in.
+    known: &'a HashMap<u64, u64>,
+    visited: &'a BTreeSet<NamespaceId>,
+    /// The namespaces of sockets by the inodes of these: one that several processes have is asked once. Nothing where it did not say.
+    seen_sockets: HashMap<u64, Option<NamespaceId>>,
     /// Namespaces by the kernel's numbers for them (SO_NETNS_COOKIE in socket(7)). While one of a cookie lives its inode is no
     /// other's, and what has ended meanwhile is not opened again by its old inode.
     by_cookie: HashMap<u64, NamespaceId>,
+    found: FoundSockets,
 }
 
 impl<'a> HolderSearch<'a> {
-    pub(super) fn new(entries: &'a mut BTreeMap<NamespaceId, MapEntry>, own: NamespaceId) -> Self {
-        HolderSearch { entries, own, seen_sockets: HashSet::new(), by_cookie: HashMap::new() }
+    pub(super) fn new(
+        list: &'a mut NetnsList,
+        known: &'a HashMap<u64, u64>,
+        visited: &'a BTreeSet<NamespaceId>,
+    ) -> Self {
+        let (seen_sockets, by_cookie, found) = Default::default();
+        HolderSearch { list, known, visited, seen_sockets, by_cookie, found }
     }
 
-    /// Looks everywhere; what may not be looked at is in `unseen` already, for its process is.
-    pub(super) fn run(&mut self, pids: &[Pid], unseen: &mut UnseenNamespaces) {
-        let homes: BTreeMap<Pid, NamespaceId> = self
-            .entries
-            .values()
-            .flat_map(|entry| entry.pids.iter().map(|pid| (*pid, entry.identity)))
-            .collect();
-        for pid in pids.iter().filter(|pid| **pid != getpid()) {
-            let Some(home) = homes.get(pid) else { continue };
-            self.threads(*pid, *home);
-            let sockets = match self.descriptors(*pid) {
-                Ok(sockets) => sockets,
-                // It has ended, or is about to.
-                Err(Errno::ENOENT | Errno::ESRCH) => continue,
-                Err(Errno::EACCES | Errno::EPERM) if is_ending(*pid) => continue,
-                Err(error) => {
-                    unseen.not_read.push((format!("the descriptors of PID {pid}"), error.desc().to_owned()));
-                    continue;
-                }
-            };
-            if sockets.len() > MOST_SOCKETS {
-                let of = format!("the {} sockets of PID {pid}", sockets.len());
-                unseen.not_read.push((of, "too many to ask each for its namespace".to_owned()));
-            } else {
-                self.sockets(*pid, *home, sockets);
+    /// Looks everywhere. In a thread that shares its descriptors with no other: whoever looks at our process meanwhile, as another
+    /// netns-ls does, sees no copy of a socket, and so takes us for nobody that has it.
+    pub(super) fn run(self) -> FoundSockets {
+        let alone = || {
+            // Without it only others see what we copy, each for a moment.
+            let _ = unshare(CloneFlags::CLONE_FILES);
+            self.look()
+        };
+        std::thread::scope(|scope| match scope.spawn(alone).join() {
+            Ok(found) => found,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+
+    fn look(mut self) -> FoundSockets {
+        let others = self.list.homes.iter().filter(|(pid, _)| **pid != getpid());
+        let others: Vec<_> = others.map(|(pid, home)| (*pid, *home)).collect();
+        for (pid, home) in &others {
+            if let Err(errno) = self.process(*pid, *home) {
+                self.not_read(*pid, *home, errno);
             }
         }
-        self.mounts_elsewhere(pids);
+        self.mounts_elsewhere(others.iter().map(|(pid, _)| *pid));
         self.listed();
+        self.found
+    }
+
+    /// What a process holds. Where it is itself may be hidden from us.
+    fn process(&mut self, pid: Pid, home: Option<NamespaceId>) -> nix::Result<()> {
+        let (mut sockets, mut namespaces) = (Vec::new(), Vec::new());
+        let own = self.list.own;
+        network_descriptors(pid, own, |fd, found| match found {
+            NetworkDescriptor::Socket(inode) => sockets.push(OpenSocket { pid, fd, inode }),
+            NetworkDescriptor::Netns(inode) => namespaces.push((fd, inode, true)),
+            NetworkDescriptor::Namespace(inode) => namespaces.push((fd, inode, false)),
+        })?;
+        if let Some(home) = home {
+            self.threads(pid, home);
+            for (fd, inode, is_network) in namespaces {
+                self.namespace_file(own.with_inode(inode), NetnsHolder::Descriptor { pid, fd }, is_network);
+            }
+            self.sockets(pid, home, sockets);
+        }
+        Ok(())
+    }
+
+    fn not_read(&mut self, pid: Pid, home: Option<NamespaceId>, errno: Errno) {
+        match errno {
+            // It has ended, or is about to.
+            Errno::ENOENT | Errno::ESRCH => return,
+            Errno::EACCES | Errno::EPERM if is_ending(pid) => return,
+            Errno::EACCES | Errno::EPERM => self.found.hidden += 1,
+            _ => {}
+        }
+        // One whose namespace is hidden, too, is counted already.
+        if home.is_some() {
+            let why = errno.desc().to_owned();
+            self.list.unseen.not_read.push((format!("the descriptors of PID {pid}"), why));
+        }
     }
 
     fn found(&mut self, identity: NamespaceId, holder: NetnsHolder) {
-        MapEntry::at(self.entries, identity).holders.push(holder);
+        MapEntry::at(&mut self.list.entries, identity).holders.push(holder);
+    }
+
+    /// It may be of another kind.
+    fn namespace_file(&mut self, identity: NamespaceId, holder: NetnsHolder, is_network: bool) {
+        let leads_there =
+            || matches!(by_holder(&holder), Some(Ok(namespace)) if namespace.identity() == identity);
+        if is_network || self.list.entries.contains_key(&identity) || leads_there() {
+            self.found(identity, holder);
+        }
     }
 
     fn threads(&mut self, pid: Pid, home: NamespaceId) {
@@ -97,50 +172,43 @@ impl<'a> HolderSearch<'a> {
         }
     }
 
-    /// Finds the descriptors of namespaces. Returns those of sockets, with the sockets' inodes.
-    fn descriptors(&mut self, pid: Pid) -> Result<Vec<(i32, u64)>, Errno> {
-        let mut sockets = Vec::new();
-        let directory = sys::open(format!("/proc/{pid}/fd").as_str(), OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-        let mut room = [MaybeUninit::uninit(); 8192];
-        let mut entries = RawDir::new(&directory, &mut room);
-        // What the file system knows by itself: a server that does not answer any more is not asked.
-        let (flags, wanted) = (AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE | StatxFlags::INO);
-        while let Some(entry) = entries.next() {
-            let entry = entry.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
-            let name = entry.file_name();
-            let Some(fd) = name.to_str().ok().and_then(|name| name.parse().ok()) else { continue };
-            let Ok(file) = statx(&directory, name, flags, wanted) else { continue };
-            let device = nix::sys::stat::makedev(file.stx_dev_major.into(), file.stx_dev_minor.into());
-            if device == self.own.device() {
-                self.namespace_file(self.own.with_inode(file.stx_ino), NetnsHolder::Descriptor { pid, fd });
-            } else if FileType::from_raw_mode(file.stx_mode.into()) == FileType::Socket {
-                sockets.push((fd, file.stx_ino));
+    /// Finds sockets of other namespaces than their process is in.
+    fn sockets(&mut self, pid: Pid, home: NamespaceId, sockets: Vec<OpenSocket>) {
+        let (known, new): (Vec<_>, Vec<_>) =
+            sockets.into_iter().partition(|socket| self.known.contains_key(&socket.inode));
+        for socket in known {
+            let identity = self.list.own.with_inode(self.known[&socket.inode]);
+            if self.seen_sockets.insert(socket.inode, Some(identity)).is_none() && identity != home {
+                self.found(identity, NetnsHolder::Socket { pid, fd: socket.fd });
             }
+            self.found.open.push(socket);
         }
-        Ok(sockets)
+        self.ask_each(pid, home, new);
     }
 
-    /// The file may be of a namespace of another kind.
-    fn namespace_file(&mut self, identity: NamespaceId, holder: NetnsHolder) {
-        let is_network = self.entries.contains_key(&identity)
-            || matches!(by_holder(&holder), Some(Ok(namespace)) if namespace.identity() == identity);
-        if is_network {
-            self.found(identity, holder);
+    fn ask_each(&mut self, pid: Pid, home: NamespaceId, sockets: Vec<OpenSocket>) {
+        let is_new = |socket: &&OpenSocket| !self.seen_sockets.contains_key(&socket.inode);
+        let count = sockets.iter().filter(is_new).count();
+        if count > MOST_SOCKETS {
+            let of = format!("{count} sockets of PID {pid}");
+            let why = "too many to ask each for its namespace".to_owned();
+            return self.list.unseen.not_read.push((of, why));
         }
-    }
-
-    /// Finds sockets of other namespaces than their process is in. One that several processes have is asked once.
-    fn sockets(&mut self, pid: Pid, home: NamespaceId, sockets: Vec<(i32, u64)>) {
-        let new: Vec<i32> = sockets
-            .into_iter()
-            .filter(|(_, inode)| self.seen_sockets.insert(*inode))
-            .map(|(fd, _)| fd)
-            .collect();
         let Ok(pidfd) = open_pidfd(pid) else { return };
-        for fd in new {
-            let Some(identity) = self.of_socket(pidfd.as_fd(), fd) else { continue };
-            if identity != home {
-                self.found(identity, NetnsHolder::Socket { pid, fd });
+        for socket in sockets {
+            let identity = match self.seen_sockets.get(&socket.inode) {
+                Some(identity) => *identity,
+                None => {
+                    let identity = self.of_socket(pidfd.as_fd(), socket.fd);
+                    self.seen_sockets.insert(socket.inode, identity);
+                    if let Some(identity) = identity.filter(|identity| *identity != home) {
+                        self.found(identity, NetnsHolder::Socket { pid, fd: socket.fd });
+                    }
+                    identity
+                }
+            };
+            if identity.is_some_and(|identity| !self.visited.contains(&identity)) {
+                self.found.open.push(socket);
             }
         }
     }
@@ -159,7 +227,7 @@ impl<'a> HolderSearch<'a> {
     }
 
     /// Mounts in other mount namespaces of what nothing else holds: each service of systemd has a copy of all of ours.
-    fn mounts_elsewhere(&mut self, pids: &[Pid]) {
+    fn mounts_elsewhere(&mut self, pids: impl Iterator<Item = Pid>) {
         let own = namespace::own_identity(NamespaceKind::Mnt).ok();
         let mut seen: HashSet<NamespaceId> = own.into_iter().collect();
         for pid in pids {
@@ -169,10 +237,10 @@ impl<'a> HolderSearch<'a> {
             }
             let Ok(mountinfo) = fs::read(format!("/proc/{pid}/mountinfo")) else { continue };
             for (inode, path) in network_namespaces(&mountinfo) {
-                let identity = self.own.with_inode(inode);
+                let identity = self.list.own.with_inode(inode);
                 let is_held = |entry: &MapEntry| !entry.pids.is_empty() || !entry.names.is_empty();
-                if !self.entries.get(&identity).is_some_and(is_held) {
-                    self.found(identity, NetnsHolder::ForeignMount { pid: *pid, path });
+                if !self.list.entries.get(&identity).is_some_and(is_held) {
+                    self.found(identity, NetnsHolder::ForeignMount { pid, path });
                 }
             }
         }
@@ -184,7 +252,7 @@ impl<'a> HolderSearch<'a> {
         for id in all {
             let handle = NamespaceHandle::of_id(id);
             let Ok(namespace) = Namespace::by_handle(handle, NamespaceKind::Net) else { continue };
-            let entry = MapEntry::at(self.entries, namespace.identity());
+            let entry = MapEntry::at(&mut self.list.entries, namespace.identity());
             entry.handle = Some(handle);
             if entry.is_held_by_nothing() {
                 entry.holders.push(NetnsHolder::Unknown);

@@ -36,9 +36,15 @@ impl UnseenNamespaces {
 
     /// Leaves out what a second look at a namespace that had been read would have told. Once: one reason is enough.
     pub(super) fn not_read_again(&mut self, inode: u64, why: impl fmt::Display) {
-        let which = format!("net:[{inode}]");
-        if !self.not_read.iter().any(|(known, _)| *known == which) {
-            self.not_read.push((which, why.to_string()));
+        self.add_new(vec![(format!("net:[{inode}]"), why.to_string())]);
+    }
+
+    /// Leaves out what could not be read, where nothing is left out of it yet.
+    pub(super) fn add_new(&mut self, not_read: Vec<(String, String)>) {
+        for (which, why) in not_read {
+            if !self.not_read.iter().any(|(known, _)| *known == which) {
+                self.not_read.push((which, why));
+            }
         }
     }
 

@@ -5,7 +5,8 @@ use std::io;
 use nix::errno::Errno;
 use nix::unistd::{Uid, geteuid};
 
-use super::{LookDepth, MapEntry, MapError, UnseenNamespaces, entries};
+use super::list::NetnsList;
+use super::{MapEntry, MapError, UnseenNamespaces};
 use crate::namespace::Namespace;
 use crate::netlink::{NetlinkError, Socket};
 use crate::netns::Home;
@@ -46,9 +47,9 @@ pub fn walk<T>(
     mut look: impl FnMut(Visit<'_>) -> Result<Option<T>, NetlinkError>,
 ) -> Result<Walk<T>, MapError> {
     let home = Home::current()?;
-    let (entries, mut unseen) = entries::all(LookDepth::Quick)?;
+    let NetnsList { entries, mut unseen, .. } = NetnsList::quick()?;
     let mut seen = Vec::new();
-    for entry in &entries {
+    for entry in entries.values() {
         let Some(namespace) = unseen.opened(entry) else { continue };
         let socket = match home.inside(&namespace, Socket::open) {
             Ok(Ok(socket)) => socket,

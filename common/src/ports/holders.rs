@@ -1,19 +1,15 @@
-//! Which processes have a socket open: one pass over the descriptors of all processes, proc_pid_fd(5).
+//! Which processes have a socket open: one pass over the descriptors of all processes, where they were not found by the way.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::mem::MaybeUninit;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::unistd::Pid;
-use rustix::fs::{RawDir, readlinkat_raw};
 
-use crate::map::MapError;
+use crate::map::{FoundSockets, MapError, OpenSocket};
 use crate::namespace::NamespaceKind;
 use crate::output::one_line;
-use crate::process::{Process, ProcessError};
-use crate::sys;
+use crate::process::{Process, ProcessError, sockets};
 
 /// A process that has sockets open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,28 +69,40 @@ impl SocketHolders {
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn look(wanted: &HashSet<u32>) -> Result<Self, MapError> {
-        let mut holders = SocketHolders::default();
+        let mut found = FoundSockets::default();
         if wanted.is_empty() {
-            return Ok(holders);
+            return Ok(SocketHolders::default());
         }
         let file = "/proc";
         let entries = fs::read_dir(file).map_err(|source| MapError::Proc { file, source })?;
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let mut pairs = Vec::new();
         for pid in pids.map(Pid::from_raw) {
             match sockets_of(pid, wanted) {
-                Ok(inodes) if inodes.is_empty() => {}
-                Ok(inodes) => {
-                    let holder = SocketHolder::of(pid);
-                    pairs.extend(inodes.into_iter().filter_map(|inode| Some((inode, holder.clone()?))));
-                }
-                Err(Errno::EACCES | Errno::EPERM) => holders.hidden += 1,
+                Ok(open) => found.open.extend(open),
+                Err(Errno::EACCES | Errno::EPERM) => found.hidden += 1,
                 // It has ended.
                 Err(_) => {}
             }
         }
-        holders.by_inode = SocketHolders::from_pairs(pairs).by_inode;
-        Ok(holders)
+        Ok(SocketHolders::found(found))
+    }
+
+    /// The processes of sockets that a search has found.
+    pub(super) fn found(found: FoundSockets) -> Self {
+        let mut of_each: HashMap<u64, Vec<OpenSocket>> = HashMap::new();
+        found.open.iter().for_each(|open| of_each.entry(open.inode).or_default().push(*open));
+        let mut known: HashMap<Pid, Option<SocketHolder>> = HashMap::new();
+        let mut pairs = Vec::new();
+        for open in of_each.values_mut() {
+            // One may have several descriptors of it.
+            open.sort_by_key(|open| open.pid);
+            open.dedup_by_key(|open| open.pid);
+            for OpenSocket { pid, inode, .. } in open {
+                let holder = known.entry(*pid).or_insert_with(|| SocketHolder::of(*pid));
+                pairs.extend(u32::try_from(*inode).ok().zip(holder.clone()));
+            }
+        }
+        SocketHolders { hidden: found.hidden, ..SocketHolders::from_pairs(pairs) }
     }
 }
 
@@ -134,28 +142,16 @@ fn name_and_start(process: &Process) -> Result<(String, u64), ProcessError> {
     Ok((String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned(), started))
 }
 
-/// Which of the `wanted` sockets the process has open, each once.
-fn sockets_of(pid: Pid, wanted: &HashSet<u32>) -> nix::Result<HashSet<u32>> {
-    let directory = format!("/proc/{pid}/fd");
-    let errno = |errno: rustix::io::Errno| Errno::from_raw(errno.raw_os_error());
-    let opened = sys::open(directory.as_str(), OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-    let (mut room, mut link_room) = ([MaybeUninit::uninit(); 8192], [MaybeUninit::uninit(); 64]);
-    let mut entries = RawDir::new(&opened, &mut room);
-    let mut found = HashSet::new();
-    while let Some(entry) = entries.next() {
-        // Longer ones are no socket's.
-        let Ok((link, _)) = readlinkat_raw(&opened, entry.map_err(errno)?.file_name(), &mut link_room) else {
-            continue;
-        };
-        found.extend(socket_inode(link).filter(|inode| wanted.contains(inode)));
-    }
-    Ok(found)
-}
-
-/// `socket:[123]`.
-fn socket_inode(link: &[u8]) -> Option<u32> {
-    let number = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    std::str::from_utf8(number).ok()?.parse().ok()
+/// Which of the `wanted` sockets the process has open.
+fn sockets_of(pid: Pid, wanted: &HashSet<u32>) -> nix::Result<Vec<OpenSocket>> {
+    let mut open = Vec::new();
+    let is_wanted = |inode| u32::try_from(inode).is_ok_and(|inode| wanted.contains(&inode));
+    sockets(pid, |fd, inode| {
+        if is_wanted(inode) {
+            open.push(OpenSocket { pid, fd, inode });
+        }
+    })?;
+    Ok(open)
 }
 
 #[cfg(test)]
@@ -180,13 +176,5 @@ mod tests {
         assert!(other.hold(inode).is_none(), "a later process with the PID");
         drop(listener);
         assert!(ours[0].hold(inode).is_none());
-    }
-
-    #[test]
-    fn other_links_of_descriptors_are_no_sockets() {
-        assert_eq!(socket_inode(b"socket:[123]"), Some(123));
-        for link in ["pipe:[123]", "socket:[", "socket:[x]", "/tmp/socket:[1]", "socket:[99999999999]"] {
-            assert_eq!(socket_inode(link.as_bytes()), None, "{link}");
-        }
     }
 }

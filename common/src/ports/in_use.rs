@@ -52,6 +52,11 @@ impl ProcNet {
         self.text(names_file(is_six), &mut buffer).is_ok_and(|names| names.lines().any(|name| name == "nat"))
     }
 
+    /// Whether the kernel has IPVS: it has the file in all namespaces then.
+    pub(super) fn has_ipvs(&self) -> bool {
+        sys::open_at(&self.0, "ip_vs", OFlag::O_PATH).is_ok()
+    }
+
     fn text<'a>(&self, file: &str, buffer: &'a mut [u8; MOST_BYTES]) -> nix::Result<&'a str> {
         let opened = sys::open_at(&self.0, file, OFlag::O_RDONLY)?;
         let length = read(&opened, buffer)?;

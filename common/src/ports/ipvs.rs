@@ -27,7 +27,7 @@ impl BalancedService {
     }
 }
 
-/// Those of the network namespace that this thread is in; none where the kernel has no IPVS.
+/// Those of the network namespace that this thread is in.
 pub(super) fn services() -> Vec<BalancedService> {
     let text = std::fs::read_to_string("/proc/thread-self/net/ip_vs").unwrap_or_default();
     text.lines().filter_map(service).collect()

@@ -14,7 +14,7 @@ use super::ipvs::{self, BalancedService};
 use super::nat_rule::{NatCondition, NatHook, NatTable};
 use super::tunnels::tunnels;
 use super::{SocketHolders, ip_tables, nft};
-use crate::map::{LookDepth, MapEntry, MapError, UnseenNamespaces, walk_inside};
+use crate::map::{HostWalk, LookDepth, MapEntry, MapError, OpenSocket, UnseenNamespaces};
 use crate::netlink::{
     ANYCAST, Chain, ListeningSocket, Netfilter, NetlinkError, Socket, TableFamily, listening_sockets,
 };
@@ -72,20 +72,94 @@ pub enum AddressNeed {
 /// # Errors
 /// When not even `/proc` and our own network can be looked at.
 pub fn read(addresses: AddressNeed, depth: LookDepth) -> Result<PortsSnapshot, MapError> {
-    let file = "/proc/thread-self/net";
-    let proc_net = ProcNet::open().map_err(|errno| MapError::Proc { file, source: errno.into() })?;
-    let has_legacy = [false, true].map(|six| proc_net.has_legacy(six));
-    let mut no_rules = Vec::new();
-    let walk = walk_inside(depth, |entry, is_own| {
-        let sockets = listening_sockets(proc_net.socket_kinds())?;
+    let mut reading = PortsReading::new(addresses)?;
+    let mut walk = HostWalk::begin()?;
+    let mut namespaces = walk.visit(|entry, is_own| reading.netns(entry, is_own));
+    let holders = match depth {
+        LookDepth::Quick => SocketHolders::look(&inodes(&namespaces))?,
+        LookDepth::Whole => {
+            let mut found = walk.search(&homes_of_sockets(&namespaces))?;
+            namespaces.extend(walk.visit(|entry, is_own| reading.netns(entry, is_own)));
+            let wait = inodes(&namespaces);
+            let waits =
+                |open: &OpenSocket| u32::try_from(open.inode).is_ok_and(|inode| wait.contains(&inode));
+            found.open.retain(waits);
+            SocketHolders::found(found)
+        }
+    };
+    // The kernel is asked for its tunnels only where a socket of UDP is in no process at all.
+    let is_unheld =
+        |socket: &ListeningSocket| socket.transport == Transport::Udp && holders.of(socket.inode).is_empty();
+    if holders.hidden == 0 && namespaces.iter().any(|netns| netns.sockets.iter().any(is_unheld)) {
+        let mut tunnels = tunnels(&mut walk);
+        for netns in &mut namespaces {
+            netns.tunnels = tunnels.remove(&netns.inode).unwrap_or_default();
+        }
+    }
+    let is_forwarded = || namespaces.iter().any(|netns| !netns.forwards.is_empty());
+    if addresses == AddressNeed::Asked || holders.have_proxies() || is_forwarded() {
+        reading.addresses_of_others(&mut namespaces, &mut walk);
+    }
+    let mut unseen = walk.into_unseen();
+    reading.no_rules.iter().for_each(|(entry, error)| unseen.not_read(entry, error));
+    Ok(PortsSnapshot { namespaces, holders, unseen })
+}
+
+/// The inodes of all sockets that a process may have.
+fn inodes(namespaces: &[NetnsPorts]) -> HashSet<u32> {
+    let sockets = namespaces.iter().flat_map(|netns| &netns.sockets);
+    sockets.map(|socket| socket.inode).filter(|inode| *inode != 0).collect()
+}
+
+/// In which namespace each socket is, by its inode.
+fn homes_of_sockets(namespaces: &[NetnsPorts]) -> HashMap<u64, u64> {
+    let mut homes = HashMap::new();
+    for netns in namespaces {
+        homes.extend(netns.sockets.iter().map(|socket| (u64::from(socket.inode), netns.inode)));
+    }
+    homes
+}
+
+/// What is needed to read the ports of one namespace after the other.
+struct PortsReading {
+    proc_net: ProcNet,
+    has_legacy: [bool; 2],
+    has_ipvs: bool,
+    /// Whether addresses are read by the way, for it is known that they are needed.
+    with_addresses: bool,
+    /// Where rules could not be read.
+    no_rules: Vec<(MapEntry, RulesError)>,
+}
+
+impl PortsReading {
+    fn new(addresses: AddressNeed) -> Result<Self, MapError> {
+        let file = "/proc/thread-self/net";
+        let proc_net = ProcNet::open().map_err(|errno| MapError::Proc { file, source: errno.into() })?;
+        Ok(PortsReading {
+            has_legacy: [false, true].map(|six| proc_net.has_legacy(six)),
+            has_ipvs: proc_net.has_ipvs(),
+            proc_net,
+            with_addresses: addresses == AddressNeed::Asked,
+            no_rules: Vec::new(),
+        })
+    }
+
+    /// The ports of the namespace that this thread is in.
+    fn netns(&mut self, entry: &MapEntry, is_own: bool) -> Result<Option<NetnsPorts>, NetlinkError> {
+        let sockets = listening_sockets(self.proc_net.socket_kinds())?;
         // What waits is told even where nobody may look at the rules.
         let mut cookie = None;
-        let forwards = read_forwards(&proc_net, has_legacy, &mut cookie).unwrap_or_else(|error| {
-            no_rules.push((entry.clone(), error));
+        let forwards = read_forwards(&self.proc_net, self.has_legacy, &mut cookie).unwrap_or_else(|error| {
+            self.no_rules.push((entry.clone(), error));
             vec![]
         });
         let interfaces = bound_interfaces(&sockets)?;
-        Ok::<_, NetlinkError>(Some(NetnsPorts {
+        // Our own comes first, and most that is forwarded is forwarded there.
+        self.with_addresses |= is_own && !forwards.is_empty();
+        // What cannot be read now is asked for once more, and then it is said.
+        let places = if self.with_addresses { self.places().ok() } else { None };
+        let (addresses, balanced) = places.map(|places| (places.addresses, places.balanced)).unzip();
+        Ok(Some(NetnsPorts {
             inode: entry.identity.inode,
             is_own,
             names: names_of(entry),
@@ -95,29 +169,43 @@ pub fn read(addresses: AddressNeed, depth: LookDepth) -> Result<PortsSnapshot, M
             interfaces,
             cookie,
             tunnels: HashMap::new(),
-            addresses: None,
-            balanced: Vec::new(),
+            addresses,
+            balanced: balanced.unwrap_or_default(),
         }))
-    })?;
-    let (mut namespaces, mut unseen) = (walk.seen, walk.unseen);
-    no_rules.iter().for_each(|(entry, error)| unseen.not_read(entry, error));
-    let sockets = namespaces.iter().flat_map(|netns| &netns.sockets);
-    let inodes: HashSet<u32> = sockets.map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
-    let holders = SocketHolders::look(&inodes)?;
-    // The kernel is asked for its tunnels only where a socket of UDP is in no process at all.
-    let is_unheld =
-        |socket: &ListeningSocket| socket.transport == Transport::Udp && holders.of(socket.inode).is_empty();
-    if holders.hidden == 0 && namespaces.iter().any(|netns| netns.sockets.iter().any(is_unheld)) {
-        let mut tunnels = tunnels(depth)?;
-        for netns in &mut namespaces {
-            netns.tunnels = tunnels.remove(&netns.inode).unwrap_or_default();
+    }
+
+    /// Where the namespace that this thread is in can be reached.
+    fn places(&self) -> Result<NetnsPlaces, NetlinkError> {
+        let mut socket = Socket::open()?;
+        let (cookie, addresses) = (socket.netns_cookie(), socket.addresses()?);
+        let addresses = addresses.into_iter().map(|address| address.address).collect();
+        let balanced = if self.has_ipvs { ipvs::services() } else { Vec::new() };
+        Ok(NetnsPlaces { cookie, addresses, balanced })
+    }
+
+    /// Reads the addresses of the namespaces that were read without them.
+    fn addresses_of_others(&self, namespaces: &mut [NetnsPorts], walk: &mut HostWalk) {
+        let others = namespaces.iter().filter(|netns| netns.addresses.is_none());
+        let others: HashSet<u64> = others.map(|netns| netns.inode).collect();
+        let look = |entry: &MapEntry, _| Ok::<_, NetlinkError>(Some((entry.identity.inode, self.places()?)));
+        let seen = walk.visit_again(|inode| others.contains(&inode), look);
+        let mut seen: HashMap<u64, NetnsPlaces> = seen.into_iter().collect();
+        for netns in namespaces {
+            // The inode of one that has ended is used again at once.
+            let is_same =
+                |cookie: Option<u64>| cookie.is_none() || netns.cookie.is_none() || cookie == netns.cookie;
+            if let Some(places) = seen.remove(&netns.inode).filter(|places| is_same(places.cookie)) {
+                (netns.addresses, netns.balanced) = (Some(places.addresses), places.balanced);
+            }
         }
     }
-    let is_forwarded = || namespaces.iter().any(|netns| !netns.forwards.is_empty());
-    if addresses == AddressNeed::Asked || holders.have_proxies() || is_forwarded() {
-        read_addresses(&mut namespaces, &mut unseen, depth)?;
-    }
-    Ok(PortsSnapshot { namespaces, holders, unseen })
+}
+
+/// Where a namespace can be reached.
+struct NetnsPlaces {
+    cookie: Option<u64>,
+    addresses: Vec<IpAddr>,
+    balanced: Vec<BalancedService>,
 }
 
 /// Why the rules of a namespace could not be read.
@@ -222,34 +310,4 @@ fn bound_interfaces(sockets: &[ListeningSocket]) -> Result<HashMap<u32, String>,
     }
     let links = Socket::open()?.links()?;
     Ok(links.into_iter().map(|link| (link.index, link.name.to_string_lossy().into_owned())).collect())
-}
-
-fn read_addresses(
-    namespaces: &mut [NetnsPorts],
-    unseen: &mut UnseenNamespaces,
-    depth: LookDepth,
-) -> Result<(), MapError> {
-    let walk = walk_inside(depth, |entry, _| {
-        let mut socket = Socket::open()?;
-        let (cookie, addresses) = (socket.netns_cookie(), socket.addresses()?);
-        let addresses: Vec<IpAddr> = addresses.into_iter().map(|address| address.address).collect();
-        Ok::<_, NetlinkError>(Some((entry.identity.inode, (cookie, addresses, ipvs::services()))))
-    })?;
-    let mut addresses: HashMap<u64, (Option<u64>, Vec<IpAddr>, _)> = walk.seen.into_iter().collect();
-    for netns in namespaces {
-        // The inode of one that has ended is used again at once.
-        let is_same =
-            |cookie: Option<u64>| cookie.is_none() || netns.cookie.is_none() || cookie == netns.cookie;
-        let read = addresses.remove(&netns.inode).filter(|(cookie, ..)| is_same(*cookie));
-        if let Some((_, addresses, balanced)) = read {
-            (netns.addresses, netns.balanced) = (Some(addresses), balanced);
-        }
-    }
-    // What could not be looked at before is told once.
-    for (which, why) in walk.unseen.not_read {
-        if !unseen.not_read.iter().any(|(known, _)| *known == which) {
-            unseen.not_read.push((which, why));
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,9 @@
 //! A process held by pidfd: while the value lives, it means this process and no later one with its PID.
 
+mod descriptors;
+
+pub use descriptors::{NetworkDescriptor, network_descriptors, sockets};
+
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
