@@ -172,6 +172,76 @@ fn rules_of_docker_with_its_tables_of_nftables_say_where_a_port_leads_to() {
     assert!(!lines.iter().any(|line| line.contains(":8081/")), "{lines:#?}");
 }
 
+/// Of netavark, as its test/250-bridge-nftables.bats lists them, and of CNI's portmap (plugins/meta/portmap/portmap_nftables.go):
+/// 8080 leads to the web server, 8083 of one address to the other one.
+const PODMANS: [(&str, &str); 2] = [
+    (
+        "netavark",
+        r#"table inet netavark {
+ chain NETAVARK-HOSTPORT-SETMARK { meta mark set meta mark | 0x00002000
+ }
+ chain nv_web_dnat {
+  ip saddr 198.18.0.0/24 tcp dport 8080 jump NETAVARK-HOSTPORT-SETMARK
+  ip saddr 127.0.0.1 tcp dport 8080 jump NETAVARK-HOSTPORT-SETMARK
+  tcp dport 8080 ct mark set meta mark | 0x00001000 dnat ip to 198.18.0.2:80
+ }
+ chain nv_db_dnat {
+  ip saddr 198.18.0.0/24 ip daddr 198.18.0.1 tcp dport 8083 jump NETAVARK-HOSTPORT-SETMARK
+  ip daddr 198.18.0.1 tcp dport 8083 ct mark set meta mark | 0x00001000 dnat ip to 198.18.0.3:90
+ }
+ chain NETAVARK-HOSTPORT-DNAT {
+  tcp dport 8080 jump nv_web_dnat
+  ip daddr 198.18.0.1 tcp dport 8083 jump nv_db_dnat
+ }
+ chain PREROUTING { type nat hook prerouting priority dstnat; policy accept
+  fib daddr type local jump NETAVARK-HOSTPORT-DNAT
+ }
+ chain OUTPUT { type nat hook output priority -100; policy accept
+  fib daddr type local jump NETAVARK-HOSTPORT-DNAT
+ }
+}"#,
+    ),
+    (
+        "portmap",
+        r#"table ip cni_hostport {
+ chain hostip_hostports {
+  ip daddr 198.18.0.1 ip protocol tcp th dport 8083 dnat ip addr . port to 198.18.0.3 . 90 comment "icee6giejonei6so"
+ }
+ chain hostports {
+  ip protocol tcp th dport 8080 dnat ip addr . port to 198.18.0.2 . 80 comment "icee6giejonei6so"
+ }
+ chain prerouting { type nat hook prerouting priority -100
+  jump hostip_hostports
+  fib daddr type local jump hostports
+ }
+ chain output { type nat hook output priority -100
+  jump hostip_hostports
+  fib daddr type local jump hostports
+ }
+ chain masquerading { type nat hook postrouting priority 100
+  ip saddr 198.18.0.2 ip daddr 198.18.0.2 masquerade comment "icee6giejonei6so"
+ }
+}"#,
+    ),
+];
+
+#[test]
+fn rules_of_netavark_and_of_cni_say_where_a_port_leads_to() {
+    for (name, rules) in PODMANS {
+        let town = need!(with("nft", "nftables"));
+        town.lab.command("nft").args(["-f", "-"]).run_with_input(rules).ok();
+        let web = town.serve(Place::Network(&town.web), &["0.0.0.0:80"]);
+        let db = town.serve(Place::Network(&town.db), &["0.0.0.0:90"]);
+        assert_eq!((town.pid_at(":8080"), town.pid_at("198.18.0.1:8083")), (web.pid, db.pid), "{name}");
+        for (place, end) in
+            [("0.0.0.0:8080/tcp", ":80 DNAT listening"), ("198.18.0.1:8083/tcp", ":90 DNAT listening")]
+        {
+            let line = town.line(place);
+            assert!(line.contains(end), "{name}: {line}");
+        }
+    }
+}
+
 #[test]
 fn a_stale_rule_behind_the_one_that_counts_is_no_second_answer() {
     let town = need!(with("nft", "nftables"));

@@ -154,7 +154,9 @@ pub enum NftExpression {
     XtMatch(XtPart),
     /// A target of xtables.
     XtTarget(XtPart),
-    /// Has no influence on where the packet goes: counts, logs, is a comment.
+    /// Loads what is not known, a calculation or a fact about the flow, to there.
+    Calculated(NftRegister),
+    /// Has no influence on where the packet goes: counts, logs, marks, is a comment.
     Neutral,
     /// Anything else, by its name: whether a packet comes through is not known.
     Other(String),
@@ -181,7 +183,7 @@ impl Netfilter {
     /// # Errors
     /// As [`Socket::links`](super::Socket::links).
     pub fn table_rules(&mut self, of: TableFamily, table: &str) -> Result<Vec<NftRule>, NetlinkError> {
-        // Kernels that do not know the filter give all of them.
+        // Older kernels give all of them.
         let asked = |flags| request("rules", NFT_MSG_GETRULE, flags).with_text(NFTA_RULE_TABLE, table);
         let wanted = |payload: &[u8]| {
             let rule = rule(payload)?;
@@ -231,6 +233,8 @@ fn expression(bytes: &[u8]) -> Result<NftExpression, MalformedMessage> {
     let read = ExpressionData::read(data)?;
     let known = match name.as_str() {
         "meta" => read.meta(),
+        "ct" => read.flow(),
+        "byteorder" => read.calculated(2),
         "payload" => read.payload(),
         "cmp" => read.compare()?,
         "range" => read.range()?,
@@ -273,9 +277,25 @@ impl<'a> ExpressionData<'a> {
     }
 
     fn meta(&self) -> Option<NftExpression> {
-        // NFTA_META_DREG, NFTA_META_KEY; without a register to load, it sets something.
-        let to = self.register(1)?;
-        self.number(2).map(|key| NftExpression::Meta { key, to })
+        // NFTA_META_DREG, KEY, SREG.
+        match self.register(1) {
+            Some(to) => self.number(2).map(|key| NftExpression::Meta { key, to }),
+            None => self.sets_mark(3),
+        }
+    }
+
+    fn flow(&self) -> Option<NftExpression> {
+        self.sets_mark(4).or_else(|| self.calculated(1))
+    }
+
+    fn sets_mark(&self, from: u16) -> Option<NftExpression> {
+        // NFT_META_MARK, and NFT_CT_MARK.
+        self.register(from).filter(|_| self.number(2) == Some(3)).map(|_| NftExpression::Neutral)
+    }
+
+    /// What NFTA_*_DREG of that number gets.
+    fn calculated(&self, to: u16) -> Option<NftExpression> {
+        self.register(to).map(NftExpression::Calculated)
     }
 
     fn payload(&self) -> Option<NftExpression> {
@@ -310,7 +330,7 @@ impl<'a> ExpressionData<'a> {
         // NFTA_BITWISE_SREG, DREG, LEN, MASK, XOR, OP: only "and" without a "xor" is a mask.
         let turned = self.value(5)?.is_some_and(|bits| bits.iter().any(|byte| *byte != 0));
         if turned || self.number(6).unwrap_or_default() != 0 {
-            return Ok(None);
+            return Ok(self.calculated(2));
         }
         let all = self.register(1).zip(self.register(2)).zip(self.value(4)?);
         Ok(all.map(|((from, to), mask)| NftExpression::Mask { from, to, mask }))

@@ -145,6 +145,7 @@ impl RuleReader {
                 let to = NewDestination { is_redirect: true, port, ..NewDestination::default() };
                 return Some(NatAction::Dnat(to));
             }
+            NftExpression::Calculated(to) => self.load(*to, KnownValue::Unknown),
             NftExpression::Neutral => {}
             NftExpression::Other(_) => self.conditions.push(NatCondition::Unknown),
         }
