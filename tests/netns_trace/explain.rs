@@ -207,3 +207,81 @@ fn what_firewalld_drops_is_not_for_nft_to_delete() {
         );
     }
 }
+/// As Docker 29 and firewalld write them: the generated pages of moby's integration/network/bridge/nftablesdoc, and src/tests of
+/// firewalld; as kube-proxy does it, a map of several fields (pkg/proxy/nftables of kubernetes).
+const RULESETS: [(&str, &str); 3] = [
+    (
+        "docker",
+        r#"table ip q {
+ map filter-forward-in-jumps { type ifname : verdict; elements = { "vb" : jump filter-forward-in__vb, "vc" : jump filter-forward-in__vc } ; }
+ map filter-forward-out-jumps { type ifname : verdict; elements = { "vb" : jump filter-forward-out__vb } ; }
+ chain filter-forward-in__vc { counter drop; }
+ chain filter-forward-in__vb {
+  ct state established,related counter accept
+  iifname "vb" counter accept comment "ICC"
+  ip daddr 198.18.2.2 tcp dport 80 counter accept
+  counter drop comment "UNPUBLISHED PORT DROP"
+ }
+ chain filter-forward-out__vb {
+  ct state established,related counter accept
+  counter accept comment "OUTGOING"
+ }
+ chain filter-FORWARD { type filter hook forward priority filter; policy accept;
+  oifname vmap @filter-forward-in-jumps
+  iifname vmap @filter-forward-out-jumps
+ }
+}"#,
+    ),
+    (
+        "firewalld",
+        r#"table inet q {
+ chain reject_all { reject with icmpx admin-prohibited; }
+ chain to_public { jump public_allow; jump reject_all; }
+ chain public_allow { tcp dport 80 accept; }
+ chain stage2 { oifname "vc" jump reject_all; jump to_public; }
+ chain dispatch { iifname "va" jump stage2; jump reject_all; }
+ chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept;
+  ct state { established, related } accept
+  ct status dnat accept
+  ct state invalid drop
+  jump dispatch
+  reject with icmpx admin-prohibited
+ }
+}"#,
+    ),
+    (
+        "kube-proxy",
+        r#"table ip q {
+ set nets { type ipv4_addr; flags interval; elements = { 198.18.2.0/28, 198.18.3.0/24 }; }
+ map no-endpoint-services { type ipv4_addr . inet_proto . inet_service : verdict; elements = { 198.18.2.2 . tcp . 81 : drop }; }
+ chain f { type filter hook forward priority filter; policy accept;
+  ip daddr . meta l4proto . th dport vmap @no-endpoint-services
+  ip daddr @nets meta l4proto icmp drop
+ }
+}"#,
+    ),
+];
+
+#[test]
+fn rulesets_with_named_maps_are_judged_as_the_kernel_judges_them() {
+    need!(observers());
+    let mut lab = InsideLab::new();
+    lab.set_up("serve b tcp 80; serve b tcp 81").unwrap();
+    let connects = |port: u16| format!("within a timeout 1 bash -c '</dev/tcp/198.18.2.2/{port}'");
+    let probes = [
+        ("198.18.2.2".to_owned(), "within a ping -c1 -W1 198.18.2.2".to_owned()),
+        ("tcp:198.18.2.2:80".to_owned(), connects(80)),
+        ("tcp:198.18.2.2:81".to_owned(), connects(81)),
+    ];
+    for (name, ruleset) in RULESETS {
+        lab.set_up(&format!("nft -f - <<'END'\n{ruleset}\nEND")).unwrap();
+        for (dest, observer) in &probes {
+            let passes = lab.run(observer).status == 0;
+            assert_eq!(passes, dest.ends_with(":80"), "{name} {dest}: the kernel");
+            let (said, status) = explain(&mut lab, &format!("netns:a {dest}"));
+            assert_eq!(status, i32::from(!passes), "{name} {dest}: {said}");
+            assert!(!said.contains("may "), "{name} {dest}: {said}");
+        }
+        lab.set_up("nft list tables | while read -r table; do nft delete $table; done").unwrap();
+    }
+}
