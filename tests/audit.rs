@@ -248,13 +248,13 @@ fn each_function_with_unsafe_code_is_called_by_a_test_beside_it() {
     assert!(untried.is_empty(), "no test of common::sys calls {untried:#?}");
 }
 
-/// Options stop at the door: what is typed is parsed once. `common::failure` repeats it in a hint, behind sudo, and decides nothing by it.
+/// Options stop at the door: what is typed is parsed once. `common::typed` repeats it in hints, and decides nothing by it.
 #[test]
 fn the_command_line_is_read_at_the_door_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let reads = |file: &PathBuf| fs::read_to_string(file).unwrap().contains("env::args");
     let all = ["bins", "common/src"].into_iter().flat_map(|place| sources(&root.join(place)));
-    let doors = ["main.rs", "common/src/cli.rs", "common/src/failure.rs"];
+    let doors = ["main.rs", "common/src/cli.rs", "common/src/typed.rs"];
     let inside: Vec<PathBuf> =
         all.filter(reads).filter(|file| !doors.iter().any(|door| file.ends_with(door))).collect();
     assert_eq!(inside, [""; 0].map(PathBuf::from));

@@ -21,6 +21,10 @@ use support::tools;
 
 #[path = "docs/completions.rs"]
 mod completions;
+#[path = "docs/hints.rs"]
+mod hints;
+#[path = "docs/numbers.rs"]
+mod numbers;
 
 /// A tool: what its manual and its help are made from.
 struct Tool {

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use common::hint::COMMANDS;
 use support::container::{Container, Options};
 use support::fake_docker;
 use support::fake_engine::{Answer, Script};
@@ -17,7 +18,6 @@ use support::lab::Lab;
 use support::run::Run;
 use support::scratch::Scratch;
 use support::skip::need;
-use support::tools;
 
 /// What a name makes a shell run.
 const HARM: &str = "harm";
@@ -35,26 +35,8 @@ const NAMES: [&str; 8] = [
 /// The same for links and interfaces, which have at most 15 bytes, and no blank in them.
 const SHORT: [&str; 4] = ["p;$(harm)", "`harm`", "a'$(harm)'", "x&&harm"];
 
-/// What our hints run, beside our own tools.
-const MEANT: [&str; 17] = [
-    "cat",
-    "chmod",
-    "chown",
-    "docker",
-    "findmnt",
-    "ip",
-    "ls",
-    "nft",
-    "nsenter",
-    "podman",
-    "rm",
-    "sysctl",
-    "systemctl",
-    "tcpdump",
-    "touch",
-    "umount",
-    "firewall-cmd",
-];
+/// What our hints run between their own commands.
+const FILTERS: [&str; 1] = ["grep"];
 
 /// A shell that can do nothing.
 struct Shell {
@@ -69,7 +51,7 @@ impl Shell {
         fs::create_dir(scratch.path("bin")).unwrap();
         fs::create_dir(scratch.path("here")).unwrap();
         let stub = format!("#!/bin/sh\necho \"${{0##*/}}\" >>{}\n", ran.display());
-        for name in MEANT.into_iter().chain(tools::names()).chain([HARM]) {
+        for name in COMMANDS.into_iter().chain(FILTERS).chain([HARM]) {
             let path = scratch.path(&format!("bin/{name}"));
             fs::write(&path, &stub).unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -113,7 +95,7 @@ impl Hints {
         let lines = all.lines().filter_map(|line| line.split_once("hint: ").or(line.split_once("next: ")));
         for (_, hint) in lines {
             let runs = self.shell.runs(hint);
-            let is_meant = |program: &str| MEANT.contains(&program) || tools::names().contains(&program);
+            let is_meant = |program: &str| COMMANDS.contains(&program) || FILTERS.contains(&program);
             let meant = runs.iter().all(|program| is_meant(program));
             assert!(meant, "{hint:?} runs {runs:?}: {ran}");
             // Each kind once: not the quotes, and the numbers of processes.

@@ -271,11 +271,11 @@ pub fn planned(lines: &[PlannedLine], as_json: bool) -> Result<(), Failure> {
 
 /// Problems and fixes.
 pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result<(), Failure> {
-    let lines = warnings.iter().map(|Warning { kind, message, fix }| WarningRow {
+    let lines = warnings.iter().map(|warning| WarningRow {
         line: None,
-        kind: *kind,
-        message,
-        fix: fix.as_command(typed),
+        kind: warning.kind,
+        message: &warning.message,
+        fix: warning.fix_command(typed),
     });
     let lines: Vec<WarningRow<'_>> = lines.collect();
     if as_json { json(&lines) } else { lines.iter().try_for_each(|line| line.print("")) }
@@ -297,7 +297,7 @@ pub fn all_warnings(warnings: &[WarningLine], as_json: bool) -> Result<(), Failu
             line: Some(*line),
             kind: *kind,
             message,
-            fix: fix.as_text(),
+            fix: fix.as_ref().map(|fix| fix.to_string()),
         });
     let rows: Vec<WarningRow<'_>> = rows.collect();
     if as_json {

@@ -135,7 +135,7 @@ pub fn make(name: &LinkName, lo: bool) -> Result<(), Failure> {
         (LinkEntry::Empty, Some(LinkRecord { container: None, process: None, .. })) => Plan::Relink,
         _ => {
             let taken = Failure::failed(netns::path(name).display(), "exists already");
-            return Err(taken.hint("netns-link --new OTHERNAME"));
+            return Err(taken.hint(common::hint!("netns-link --new OTHERNAME")));
         }
     };
     carry_out(&registry, name, plan, &Wanted { netns, container: None, process: None }).map(drop)

@@ -5,11 +5,12 @@ use std::fmt::Display;
 use std::fs;
 
 use common::cli::FindSession;
-use common::failure::{self, Failure, Status, with_sudo};
+use common::failure::{self, Failure, Status};
 use common::find::{FindError, VerifiedContainer, hold, host_network, list_ours};
 use common::namespace::NamespaceError;
 use common::netns::{self, NetnsError};
 use common::target::{LinkName, Target};
+use common::typed::with_sudo;
 
 use crate::apply::{self, Wanted};
 use crate::links::{NetnsLink, NetnsLinks, read_all};
@@ -76,8 +77,11 @@ fn say_linked(name: &LinkName, wanted: &Wanted, target: &impl Display, plan: Pla
     if plan == Plan::Symlink {
         let path = netns::path(name);
         let end = fs::read_link(&path).unwrap_or_default();
-        let what = format_args!("is a symbolic link to {}, the right network; left as it is", end.display());
-        let hint = common::hint!("netns-link --force {} --as {} replaces it", target, name);
+        let what = format_args!(
+            "is a symbolic link to {}, the right network; left as it is, --force replaces it",
+            end.display()
+        );
+        let hint = common::hint!("netns-link --force {} --as {}", target, name);
         failure::report(TOOL, &Failure::no(path.display(), what).hint(hint));
     }
     let as_before = if plan == Plan::Nothing { ", as before" } else { "" };

@@ -47,15 +47,12 @@ impl Plan {
             LinkEntry::Empty if ours => Ok(Plan::Relink),
             LinkEntry::Bound(_) if ours && force => Ok(Plan::Relink),
             LinkEntry::Bound(_) if ours => taken(
-                "is another network namespace",
-                hint!(
-                    "netns-link --refresh, or --force, or --as OTHERNAME (netns-link --list shows {})",
-                    name
-                ),
+                "is another network namespace (--force replaces it, --as OTHERNAME leaves it)",
+                hint!("netns-link --refresh"),
             ),
             LinkEntry::Bound(_) => taken(
                 "is another network namespace",
-                hint!("--as OTHERNAME (netns-link did not make {})", name),
+                common::sentence!("use --as OTHERNAME: netns-link did not make {}", name),
             ),
             LinkEntry::Empty => taken(
                 "is a file without a namespace, left by a link that is gone",
@@ -71,9 +68,9 @@ impl Plan {
                     SymlinkEnd::Other => "is a symbolic link to a file that is no network namespace",
                     SymlinkEnd::Unknown => "is a symbolic link to a file that cannot be opened",
                 },
-                hint!("netns-link --rm --force {}, or --as OTHERNAME", name),
+                hint!("netns-link --rm --force {}", name),
             ),
-            LinkEntry::Foreign => taken("is not a namespace link", hint!("--as OTHERNAME")),
+            LinkEntry::Foreign => taken("is not a namespace link", common::sentence!("use --as OTHERNAME")),
         }
     }
 }
@@ -110,8 +107,8 @@ pub fn one_of_each(containers: &[VerifiedContainer], host: Option<NamespaceId>) 
 
 /// Why `what` in the network `host` is not linked: `ip netns exec NAME` and `ip -n NAME` would change the host.
 pub fn refuse_host(what: &impl Display) -> Failure {
-    Failure::failed(what, "is in the network of the host itself")
-        .hint("--host, if a name for the host's own network is what you want")
+    Failure::failed(what, "is in the network of the host itself: only with --host is that linked")
+        .hint(common::same_with!("--host"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use common::cli::FindConfig;
 use common::failure::{Failure, Status};
+use common::find::hint_for_refused;
 use common::output::quotable;
 use common::target::{LinkName, Target};
 
@@ -73,7 +74,10 @@ impl Request {
 }
 
 fn parsed<T: FromStr<Err: Display>>(words: &[String]) -> Result<Vec<T>, Failure> {
-    let parse = |word: &String| word.parse().map_err(|error| wrong(&format!("{}: {error}", quotable(word))));
+    let parse = |word: &String| {
+        let refused = |error| Failure::failed(quotable(word), error).hint(hint_for_refused(word));
+        word.parse().map_err(refused)
+    };
     words.iter().map(parse).collect()
 }
 

@@ -9,6 +9,7 @@ use common::failure::{Failure, Status, say};
 use common::hint;
 use common::map::MappedNetns;
 use common::target::{Mac, Target, WireAddress};
+use common::typed::with_sudo_for_users;
 
 use crate::named_map::{LinkAt, NamedMap, links_of};
 use crate::request::MapWord;
@@ -60,6 +61,7 @@ pub fn meaning<'a>(
     let netns = found.netns_identity().and_then(|identity| map.netns(identity.inode));
     netns.map(WordMeaning::Netns).ok_or_else(|| {
         Failure::failed(&target, "its network namespace could not be looked at, or has just ended")
+            .hint(with_sudo_for_users())
     })
 }
 
@@ -140,7 +142,7 @@ fn could_have_been(failure: Failure, target: &Target, map: &NamedMap) -> Failure
         && failure.status == Status::No
         && u16::try_from(*pid).is_ok()
     {
-        return failure.hint(hint!("netns-ls :{} shows the port of that number", pid));
+        return failure.hint(hint!("netns-ls :{}", pid));
     }
     let Some(word) = bare_name(target) else { return failure };
     let has_it = |link: &LinkAt<'_>| link.mapped.link.name == OsStr::new(word);

@@ -9,6 +9,7 @@ use common::find::{ContainerList, FindError, host, list};
 use common::map::{HostMap, LookDepth, MappedNetns};
 use common::ports::{self, AddressNeed, PortLine, PortNames, PortsSnapshot};
 use common::target::Target;
+use common::typed::with_sudo_for_users;
 
 use crate::document::MapDocument;
 use crate::look::named;
@@ -103,7 +104,7 @@ fn of_netns(
     let is_read = |inode: &u64| snapshot.namespaces.iter().any(|netns| netns.inode == *inode);
     let Some(inode) = inode.filter(is_read) else {
         let what = "its network namespace could not be looked at, or has just ended";
-        return Err(Failure::failed(target, what));
+        return Err(Failure::failed(target, what).hint(with_sudo_for_users()));
     };
     let mut lines = ports::lines(snapshot, names);
     lines.retain(|line| {

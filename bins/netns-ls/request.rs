@@ -158,7 +158,7 @@ impl Job {
         if let Some(format) = cli.graph {
             if cli.ports || cli.why {
                 let what = "a picture has neither ports nor findings: a page has them";
-                return Err(Failure::failed("--graph", what).hint("netns-ls --html >map.html"));
+                return Err(Failure::failed("--graph", what).hint(common::hint!("netns-ls --html >map.html")));
             }
             return Ok(Job::Draw(match format {
                 GraphFormat::Svg => PictureFormat::Svg,

@@ -105,7 +105,7 @@ impl SavedMap {
     fn of_text(name: &str, text: &[u8]) -> Result<Self, Failure> {
         let is_not = |why: fmt::Arguments<'_>| {
             let what = format_args!("is not what netns-ls --json prints: {why}");
-            Failure::failed(name, what).hint("netns-ls --json >FILE")
+            Failure::failed(name, what).hint(common::hint!("netns-ls --json >map.json"))
         };
         if text.len() as u64 > MOST_BYTES {
             return Err(is_not(format_args!("larger than {} MiB", MOST_BYTES >> 20)));

@@ -6,8 +6,10 @@ use std::time::Duration;
 use common::cli::FindConfig;
 use common::failure::{Failure, Status};
 use common::find::hint_for_refused;
+use common::hint;
 use common::output::quotable;
 use common::target::{Dest, DestHost, Target, Transport};
+use common::typed::for_job;
 
 use crate::cli::{Cli, EvidenceChoice};
 use crate::model::EvidenceLevel;
@@ -178,7 +180,11 @@ impl TraceRequest {
     fn of(cli: &Cli) -> Result<Self, Failure> {
         let [from, word] = cli.words.as_slice() else {
             let text = "a trace needs a TARGET and a DEST: where a packet comes from, and where it goes";
-            return Err(Failure::said(Status::Failed, text));
+            let hint = match cli.words.as_slice() {
+                [only] => for_job(only).or_else(|| hint!("netns-trace {} gateway", only)),
+                _ => hint!("netns-trace --help"),
+            };
+            return Err(Failure::said(Status::Failed, text).hint(hint));
         };
         let target = target(from)?;
         let dest: Dest = word.parse().map_err(|error| Failure::failed(quotable(word), error))?;

@@ -5,13 +5,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use common::failure::Failure;
-use common::hint;
 use common::hint::Hint;
 use common::namespace::NamespaceKind;
+use common::sentence;
 use common::target::{Name, Target};
+use common::typed::for_job;
 
 use crate::plan::Plan;
-use crate::status::FROM_THE_ROOT;
+use crate::status::from_the_root;
 use crate::tool::TOOL;
 use crate::wanted::{CommandLine, Wanted, words};
 
@@ -29,24 +30,19 @@ pub fn refuse(wanted: &Wanted) -> Result<(), Failure> {
     }
     let what = "no namespace was requested, and the program would run on the host";
     let with = |option: &str| meant(&wanted.command_line, &[option.into()]);
-    let program = wanted.program.first().map_or("shell".into(), |name| name.to_string_lossy());
     let (options, rest) = (wanted.command_line.options(), wanted.command_line.program());
-    let files = if wanted.host_tools { "of the host, with its files" } else { "of the container" };
-    let hint = match target {
-        _ if dockers(options, rest).is_some() => dockers(options, rest),
-        Target::NamedNetns(_) | Target::NetnsFile(_) => with("-n"),
-        _ => with("-n").zip(with("-a")).and_then(|(net, all)| {
-            hint!(
-                "{} ({} of the host, in the network of the container), or {} ({} {})",
-                net,
-                program,
-                all,
-                program,
-                Hint::say(files)
-            )
-        }),
-    };
-    Err(Failure::failed(format_args!("-t {target}"), what).hint(hint))
+    let failure = Failure::failed(format_args!("-t {target}"), what);
+    let all = if wanted.host_tools { "all of the container but programs" } else { "all of the container" };
+    Err(match target {
+        _ if dockers(options, rest).is_some() => failure.hint(dockers(options, rest)),
+        Target::NamedNetns(_) | Target::NetnsFile(_) => failure.hint(with("-n")),
+        _ => failure
+            .and_lines([format!(
+                "{TOOL}: -n is the network of the container for a program of the host, -a {all}"
+            )])
+            .hint(with("-n"))
+            .or_hint(with("-a")),
+    })
 }
 
 /// The line for a user that may not know that PROGRAM sees the host. Of a PID nothing more is said than that
@@ -75,7 +71,7 @@ pub fn hint(error: &io::Error, plan: &Plan, typed: &CommandLine) -> Option<Hint>
         _ => None,
     }
     .or_else(|| match error.kind() {
-        io::ErrorKind::NotFound if plan.looks_up_elsewhere() => Some(Hint::say(FROM_THE_ROOT)),
+        io::ErrorKind::NotFound if plan.looks_up_elsewhere() => from_the_root(),
         io::ErrorKind::NotFound => forgotten_target(program, plan),
         _ => None,
     })
@@ -110,25 +106,20 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<Hint> {
         ('r', "--root"),
     ];
     if takes('w', "--wd") && is_path {
-        return hint!(
-            "{} was taken for PROGRAM: use -W {} (a path in the container) or -w={} (on the host)",
-            name,
-            name,
-            name
-        );
+        return sentence!("use -W {} for a path in the container, -w={} for one on the host", name, name);
     }
     if takes('u', "--uts") && !is_path {
-        return hint!("-u is --uts, the host name; to set the user, use -S with a user ID: -S 0 is root");
+        return sentence!("use -S with a user ID to set the user (-S 0 is root): -u is --uts, the host name");
     }
     if takes('e', "--env") && name.contains('=') {
         // Options may follow: docker's -e takes a word.
         let (more, program) = rest.split_at(words::options(rest));
         let variable = ["env".into(), first.clone()];
         let command = typed_again(&[options, more].concat(), &[&variable, program].concat())?;
-        return hint!("-e uses the environment of TARGET; to set one variable: {}", command);
+        return Some(command);
     }
     let (short, _) = value.into_iter().find(|(short, long)| is_path && takes(*short, long))?;
-    hint!("{} was taken for PROGRAM: write the value after an equals sign: -{}={}", name, short, name)
+    sentence!("write the value after an equals sign: -{}={}", short, name)
 }
 
 /// What helps where a TARGET is needed and none was given: it may have been typed after PROGRAM, or without -t.
@@ -152,7 +143,7 @@ fn named_first(options: &[OsString], program: &[OsString]) -> Option<Hint> {
         return None;
     }
     let words = [&["-t".into(), name.clone()], options].concat();
-    hint!("if {} is a container: {}", container, typed_again(&words, rest)?)
+    sentence!("if {} is a container: {}", container, typed_again(&words, rest)?)
 }
 
 /// `nsenter-rs -ti web sh`, and `nsenter-rs exec -it web sh`: what docker takes.
@@ -164,9 +155,9 @@ fn dockers(options: &[OsString], program: &[OsString]) -> Option<Hint> {
         _ => return None,
     };
     let (name, rest) = rest.split_first()?;
-    let container = name.to_str()?.parse::<Name>().ok()?;
+    name.to_str()?.parse::<Name>().ok()?;
     let words = ["-t".into(), name.clone(), "-a".into()];
-    hint!("the same as docker exec {}: {}", container, typed_again(&words, rest)?)
+    typed_again(&words, rest)
 }
 
 /// `nsenter-rs -t web -n "ip -br a"`.
@@ -174,9 +165,9 @@ fn in_quotes(options: &[OsString], line: &str) -> Option<Hint> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c.is_whitespace() || "_@%+=:,./-".contains(c);
     if line.chars().all(is_plain) {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        hint!("leave out the quotes: {}", typed_again(options, &words)?)
+        typed_again(options, &words)
     } else {
-        hint!("use a shell: {}", typed_again(options, &["sh".into(), "-c".into(), line.into()])?)
+        typed_again(options, &["sh".into(), "-c".into(), line.into()])
     }
 }
 
@@ -189,12 +180,15 @@ fn forgotten_target(program: &[OsString], plan: &Plan) -> Option<Hint> {
     if let Some(hint) = dockers(&[], program) {
         return Some(hint);
     }
+    if let Some(hint) = name.to_str().filter(|_| rest.is_empty()).and_then(for_job) {
+        return Some(hint);
+    }
     let container = name.to_str()?.parse::<Name>().ok()?;
     let has_options = rest.first().is_some_and(|word| word.as_bytes().starts_with(b"-"));
     let options: &[&str] = if has_options { &[] } else { &["-n"] };
     let words = ["-t".into(), name.clone()].into_iter().chain(options.iter().map(OsString::from));
     let words: Vec<OsString> = words.chain(rest.iter().cloned()).collect();
-    hint!("if {} is a container: {}", container, command(&words)?)
+    sentence!("if {} is a container: {}", container, command(&words)?)
 }
 
 /// The command that was typed, with `more` options.
@@ -227,11 +221,11 @@ mod tests {
     #[test]
     fn a_line_in_quotes_is_several_words_or_a_shells() {
         let hint = typed(&["-t", "web", "-n", "ip -br a"]).unwrap();
-        assert_eq!(hint, "leave out the quotes: nsenter-rs -t web -n ip -br a");
+        assert_eq!(hint, "nsenter-rs -t web -n ip -br a");
         let hint = typed(&["-t", "web", "-n", "ss -tln | grep :80"]).unwrap();
-        assert_eq!(hint, "use a shell: nsenter-rs -t web -n sh -c 'ss -tln | grep :80'");
+        assert_eq!(hint, "nsenter-rs -t web -n sh -c 'ss -tln | grep :80'");
         let hint = typed(&["-tweb", "-a", "--", "echo 'x'"]).unwrap();
-        assert_eq!(hint, r"use a shell: nsenter-rs -tweb -a sh -c 'echo '\''x'\'''");
+        assert_eq!(hint, r"nsenter-rs -tweb -a sh -c 'echo '\''x'\'''");
         assert_eq!(typed(&["-t", "web", "-n", "ip", "-br a"]), None);
     }
 
@@ -242,7 +236,7 @@ mod tests {
             let typed = all(line);
             let (options, program) = typed.split_at(words::options(&typed));
             let hint = dockers(options, program).unwrap();
-            assert_eq!(hint, "the same as docker exec web: nsenter-rs -t web -a sh", "{line}");
+            assert_eq!(hint, "nsenter-rs -t web -a sh", "{line}");
         }
         for line in ["-t i web sh", "-ti -n web sh", "exec", "run web sh"] {
             let typed = all(line);
@@ -257,7 +251,7 @@ mod tests {
     #[test]
     fn what_follows_an_option_without_its_sign_was_meant_for_it() {
         for (line, says) in [
-            (&["-t", "web", "-a", "-w", "/tmp", "pwd"][..], "-W /tmp (a path in the container) or -w=/tmp"),
+            (&["-t", "web", "-a", "-w", "/tmp", "pwd"][..], "-W /tmp for a path in the container, -w=/tmp"),
             (&["-t", "web", "-aw", "/tmp", "pwd"], "-W /tmp"),
             (&["-n", "/run/netns/blue", "ip", "a"], "-n=/run/netns/blue"),
             (&["-r", "/x y", "sh"], "-r='/x y'"),

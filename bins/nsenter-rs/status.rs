@@ -17,7 +17,9 @@ pub const CANNOT_RUN: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
 
 /// What helps where a program is missing that the host has.
-pub const FROM_THE_ROOT: &str = "the program is looked up in the container; -H runs the host's program";
+pub fn from_the_root() -> Option<Hint> {
+    common::sentence!("the program is looked up in the container: with -H the host's is run")
+}
 
 /// Says why a program could not be run, and gives the status that shells give for that.
 pub fn not_run(name: &Path, error: &io::Error, hint: Option<Hint>) -> ExitCode {

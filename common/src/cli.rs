@@ -340,6 +340,18 @@ fn typed(error: &clap::Error) -> Option<String> {
     }
 }
 
+/// What the standard library and clap say of a number that is none, or too great, as people say it.
+fn number_in_words(said: &str) -> String {
+    match (said, said.split_once(" is not in ").and_then(|(_, range)| range.split_once("..="))) {
+        ("invalid digit found in string" | "cannot parse integer from empty string", _) => {
+            "is not a whole number".to_owned()
+        }
+        (_, Some((from, to))) => format!("must be {from} to {to}"),
+        (_, None) if said.starts_with("number too ") => "is too great".to_owned(),
+        (_, None) => said.to_owned(),
+    }
+}
+
 /// What clap says, with nothing of what was typed able to drive a terminal.
 fn rendered(mut error: clap::Error) -> String {
     let typed: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
@@ -354,7 +366,10 @@ fn rendered(mut error: clap::Error) -> String {
     if error.kind() == ErrorKind::UnknownArgument {
         error.remove(ContextKind::Suggested);
     }
-    let text = error.render().to_string();
+    let mut text = error.render().to_string();
+    if let Some(said) = error.source().map(ToString::to_string) {
+        text = text.replacen(&said, &number_in_words(&said), 1);
+    }
     let text = text.trim_end();
     text.strip_prefix("error: ").unwrap_or(text).to_owned()
 }

@@ -1,18 +1,15 @@
 //! What went wrong, what it was about, and what the user can do; and the exit status that says it.
 
-use std::env;
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::unistd::geteuid;
-
 use crate::hint::{Hint, IntoHint};
 use crate::output::{harmless, one_line};
+use crate::typed;
 
 /// The exit status of every tool but nsenter-rs, which has the status of the command that it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +59,8 @@ pub struct Failure {
     pub status: Status,
     /// The exact command, or the one fact, that helps.
     pub hint: Option<Hint>,
+    /// Other commands that help instead.
+    or_hints: Vec<Hint>,
     /// What it was about, and what went wrong.
     said: FailureText,
     /// The error that it was made from.
@@ -71,7 +70,8 @@ pub struct Failure {
 /// Two failures are the same if they say the same.
 impl PartialEq for Failure {
     fn eq(&self, other: &Self) -> bool {
-        (self.status, &self.said, &self.hint) == (other.status, &other.said, &other.hint)
+        (self.status, &self.said, &self.hint, &self.or_hints)
+            == (other.status, &other.said, &other.hint, &other.or_hints)
     }
 }
 
@@ -92,7 +92,13 @@ impl Error for Failure {
 impl Failure {
     /// The text of `message`, which has all its parts already: an error enum of `common`.
     pub fn said(status: Status, message: impl Display) -> Self {
-        Failure { status, hint: None, said: FailureText::Now(line(message)), source: None }
+        Failure {
+            status,
+            hint: None,
+            or_hints: Vec::new(),
+            said: FailureText::Now(line(message)),
+            source: None,
+        }
     }
 
     /// What `error` says. It stays the failure's source.
@@ -142,7 +148,7 @@ impl Failure {
 
     /// Ends the tool with this status and no message: all of it has been printed.
     pub fn already_said(status: Status) -> Self {
-        Failure { status, hint: None, said: FailureText::Already, source: None }
+        Failure { status, hint: None, or_hints: Vec::new(), said: FailureText::Already, source: None }
     }
 
     /// Whether nothing is left to be said, so that the tool ends at once.
@@ -164,10 +170,21 @@ impl Failure {
         Failure { status, ..self }
     }
 
-    /// The same with a line `hint:` below it: a literal, or what [`hint!`](crate::hint!) makes of one.
+    /// The same with a line `hint:` below it: what [`hint!`](crate::hint!), [`sentence!`](crate::sentence!) or
+    /// [`same_with!`](crate::same_with!) makes of a literal.
     #[must_use]
     pub fn hint(self, hint: impl IntoHint) -> Self {
         Failure { hint: hint.into_hint(), ..self }
+    }
+
+    /// The same with another hint, which helps instead.
+    #[must_use]
+    pub fn or_hint(mut self, hint: impl IntoHint) -> Self {
+        match self.hint {
+            None => self.hint = hint.into_hint(),
+            Some(_) => self.or_hints.extend(hint.into_hint()),
+        }
+        self
     }
 
     /// The reader has closed the pipe, as in `cpid a b c | head -1`: that is success.
@@ -202,8 +219,8 @@ pub fn report(tool: &str, failure: &Failure) {
     if !failure.is_already_said() {
         let _ = writeln!(io::stderr(), "{tool}: {}", harmless(failure.text()));
     }
-    if let Some(hint) = &failure.hint {
-        let _ = writeln!(io::stderr(), "hint: {}", one_line(hint));
+    for hint in failure.hint.iter().chain(&failure.or_hints) {
+        let _ = writeln!(io::stderr(), "hint: {}", one_line(&typed::shown(hint)));
         if hint.starts_with("sudo ") && !WITHOUT_ROOT_SAID.swap(true, Ordering::Relaxed) {
             let _ = writeln!(io::stderr(), "{WITHOUT_ROOT}");
         }
@@ -219,35 +236,6 @@ pub fn report_all(tool: &str, failures: impl IntoIterator<Item = Failure>) {
         }
         report(tool, &failure);
     }
-}
-
-/// What sudo does not pass on, although it says which engine is meant.
-const NOT_PASSED_ON: [&str; 3] = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"];
-/// A longer command line is not repeated in a hint.
-const MOST_CHARACTERS: usize = 200;
-
-/// The command line as it was typed, with sudo in front of it. For root, who lacks a capability, what gives it.
-pub fn with_sudo() -> Hint {
-    if geteuid().is_root() {
-        return Hint::say("run it on the host, as a root user that has all capabilities");
-    }
-    let means_the_same = !NOT_PASSED_ON.iter().any(|name| env::var_os(name).is_some());
-    let line = typed().filter(|_| means_the_same).and_then(|(tool, words)| {
-        let line: Vec<String> = ["sudo".to_owned(), tool].into_iter().chain(words).collect();
-        Hint::words(&line).filter(|hint| hint.chars().count() <= MOST_CHARACTERS)
-    });
-    line.unwrap_or(Hint::say("sudo, with the same command line"))
-}
-
-/// The name that the tool was called by and the words after it; `None` where a file descriptor stands for the tool, or a word
-/// is no text.
-pub fn typed() -> Option<(String, Vec<String>)> {
-    let called = env::args_os().next()?;
-    let name = Path::new(&called).file_name()?.to_str()?;
-    let is_plain = |c: char| c.is_ascii_alphabetic() || c == '-';
-    let name = (name.chars().all(is_plain) && !name.starts_with('-')).then(|| name.to_owned())?;
-    let words = env::args_os().skip(1).map(|word| word.into_string()).collect::<Result<Vec<_>, _>>();
-    Some((name, words.ok()?))
 }
 
 /// The end of every `main`: shows what went wrong, and turns it into the exit status.

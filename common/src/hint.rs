@@ -4,15 +4,68 @@
 use std::fmt::Display;
 use std::ops::Deref;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::output::{is_harmful, quoted};
 
+/// The programs that a hint may run. What begins with one of them is a command, pasted as it stands, and nothing else does.
+pub const COMMANDS: [&str; 47] = [
+    "add-nic",
+    "bridge",
+    "cat",
+    "chmod",
+    "chown",
+    "conntrack",
+    "cpid",
+    "docker",
+    "env",
+    "findmnt",
+    "firewall-cmd",
+    "incus",
+    "ip",
+    "ip6tables",
+    "ip6tables-legacy",
+    "ip6tables-nft",
+    "iptables",
+    "iptables-legacy",
+    "iptables-nft",
+    "kill",
+    "ls",
+    "lxc",
+    "lxc-start",
+    "machinectl",
+    "modprobe",
+    "mount",
+    "netns-link",
+    "netns-ls",
+    "netns-ping",
+    "netns-trace",
+    "nft",
+    "nsenter",
+    "nsenter-rs",
+    "podman",
+    "ps",
+    "rm",
+    "sh",
+    "ss",
+    "sudo",
+    "sysctl",
+    "systemctl",
+    "tc",
+    "tcpdump",
+    "touch",
+    "ulimit",
+    "umount",
+    "unshare",
+];
+
 /// What helps: literal text of ours, and arguments that a shell takes for one word each.
 ///
-/// It is made from a literal, or by [`hint!`](crate::hint!). There is no way from a `String`: a name that a container,
-/// an engine or a file brought is an argument, and an argument is quoted. Where it cannot be pasted even so
-/// (control characters, text that is shown in another order, a word that begins as an option does), there is no hint.
+/// It is a command ([`hint!`](crate::hint!)), which is pasted as it stands; an option that the same command would need
+/// ([`same_with!`](crate::same_with!)), which is shown as that command; or a sentence ([`sentence!`](crate::sentence!)), which begins as
+/// no command does. There is no way from a `String`: a name that a container, an engine or a file brought is an argument, and an
+/// argument is quoted. Where it cannot be pasted even so (control characters, text that is shown in another order, a word that begins
+/// as an option does), there is no hint.
 ///
 /// ```
 /// # use common::{failure::Failure, hint};
@@ -27,25 +80,47 @@ use crate::output::{is_harmful, quoted};
 /// let name = "web";
 /// Failure::no("web", "is paused").hint(hint!("docker unpause {name}"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Hint(String);
+/// ```compile_fail,E0080
+/// # use common::{failure::Failure, hint};
+/// Failure::no("web", "is paused").hint(hint!("unpause it: docker unpause {}", "web"));
+/// ```
+/// ```compile_fail,E0080
+/// # use common::{failure::Failure, sentence};
+/// Failure::no("web", "is paused").hint(sentence!("docker unpause {} would end that", "web"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    text: String,
+    /// An option, which the command that was typed would need.
+    is_option: bool,
+}
 
 impl Hint {
-    /// Text of ours.
-    pub fn say(text: &'static str) -> Hint {
-        Hint(text.to_owned())
+    fn new(text: String) -> Hint {
+        Hint { text, is_option: false }
     }
 
     /// The words of a command, each of them quoted; options may be among them, because somebody typed them.
     pub fn words(words: &[impl Display]) -> Option<Hint> {
         let words: Vec<String> = words.iter().map(|word| word.as_part(false)).collect::<Option<_>>()?;
-        Some(Hint(words.join(" ")))
+        Some(Hint::new(words.join(" ")))
     }
 
     /// The hint of a child of ours, which came through a pipe that no program but ours has.
     pub fn relayed(hint: &str) -> Option<Hint> {
-        (!hint.is_empty() && !hint.chars().any(|c| c == '\n' || is_harmful(c))).then(|| Hint(hint.to_owned()))
+        let is_hint = !hint.is_empty() && !hint.chars().any(|c| c == '\n' || is_harmful(c));
+        is_hint.then(|| Hint::new(hint.to_owned()))
+    }
+
+    /// Whether it is an option that the command that was typed would need.
+    pub fn is_option(&self) -> bool {
+        self.is_option
+    }
+}
+
+impl Serialize for Hint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 
@@ -53,13 +128,13 @@ impl Deref for Hint {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl PartialEq<&str> for Hint {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
+        self.text == *other
     }
 }
 
@@ -67,12 +142,6 @@ impl PartialEq<&str> for Hint {
 pub trait IntoHint {
     /// The hint, if there is one.
     fn into_hint(self) -> Option<Hint>;
-}
-
-impl IntoHint for &'static str {
-    fn into_hint(self) -> Option<Hint> {
-        Some(Hint::say(self))
-    }
 }
 
 impl IntoHint for Hint {
@@ -86,6 +155,10 @@ impl IntoHint for Option<Hint> {
         self
     }
 }
+
+/// Words of ours in a hint, which are several for a shell too: `ip -6`.
+#[derive(Debug, Clone, Copy)]
+pub struct Verbatim(pub &'static str);
 
 /// What fills a `{}` of [`hint!`](crate::hint!): another hint as it stands, or anything else as one word of a shell.
 pub trait HintPart {
@@ -104,30 +177,84 @@ impl<T: Display> HintPart for T {
 
 impl HintPart for Hint {
     fn as_part(&self, _: bool) -> Option<String> {
-        Some(self.0.clone())
+        Some(self.text.clone())
     }
 }
 
 impl HintPart for &Hint {
     fn as_part(&self, _: bool) -> Option<String> {
-        Some(self.0.clone())
+        Some(self.text.clone())
     }
 }
 
-/// The [`Hint`] of a literal, in which each `{}` is an argument: see [`HintPart`]. `None` where one cannot be pasted.
+impl HintPart for Verbatim {
+    fn as_part(&self, _: bool) -> Option<String> {
+        Some(self.0.to_owned())
+    }
+}
+
+/// The [`Hint`] of a literal that is a command, in which each `{}` is an argument: see [`HintPart`]. `None` where one cannot be pasted.
 ///
-/// `{name}` is no argument here: the compiler refuses it, and a `{}` inside of quotes.
+/// `{name}` is no argument here: the compiler refuses it, a `{}` inside of quotes, and a literal that does not begin with one of
+/// [`COMMANDS`] or with a `{}`, which is one.
 #[macro_export]
 macro_rules! hint {
-    ($template:literal $(, $part:expr)* $(,)?) => {{
-        const _: () = $crate::hint::check($template, <[&str]>::len(&[$(stringify!($part)),*]));
-        $crate::hint::fill($template, &[$(&$part as &dyn $crate::hint::HintPart),*])
+    ($template:literal $(, $part:expr)* $(,)?) => {
+        $crate::hint_of!($crate::hint::HintKind::Command, $template $(, $part)*)
+    };
+}
+
+/// The [`Hint`] of a literal that is a sentence: the compiler refuses one that begins as a command or an option does. See [`hint!`](crate::hint!).
+#[macro_export]
+macro_rules! sentence {
+    ($template:literal $(, $part:expr)* $(,)?) => {
+        $crate::hint_of!($crate::hint::HintKind::Sentence, $template $(, $part)*)
+    };
+}
+
+/// The [`Hint`] of a literal that is an option: it is shown as the command that was typed, with that option. See [`hint!`](crate::hint!).
+#[macro_export]
+macro_rules! same_with {
+    ($template:literal $(, $part:expr)* $(,)?) => {
+        $crate::hint_of!($crate::hint::HintKind::Option, $template $(, $part)*)
+    };
+}
+
+/// What the three have in common.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! hint_of {
+    ($kind:expr, $template:literal $(, $part:expr)*) => {{
+        const _: () = $crate::hint::check($kind, $template, <[&str]>::len(&[$(stringify!($part)),*]));
+        $crate::hint::fill($kind, $template, &[$(&$part as &dyn $crate::hint::HintPart),*])
     }};
 }
 
-/// What [`hint!`](crate::hint!) has the compiler check.
-pub const fn check(template: &str, parts: usize) {
+/// What a literal is.
+#[derive(Debug, Clone, Copy)]
+pub enum HintKind {
+    /// `ip link set {} up`
+    Command,
+    /// `run it on the host`
+    Sentence,
+    /// `--gateway {}`
+    Option,
+}
+
+/// What the macros have the compiler check.
+pub const fn check(kind: HintKind, template: &str, parts: usize) {
     let bytes = template.as_bytes();
+    assert!(!bytes.is_empty(), "a hint says something");
+    match kind {
+        HintKind::Command => {
+            assert!(bytes[0] == b'{' || begins_as_command(bytes), "a command: see COMMANDS, or sentence!");
+        }
+        HintKind::Sentence => {
+            assert!(bytes[0].is_ascii_lowercase(), "a sentence begins with a word of its own");
+            assert!(!begins_as_command(bytes), "a sentence that looks like a command: see COMMANDS");
+        }
+        HintKind::Option => assert!(bytes[0] == b'-', "an option"),
+    }
     let (mut at, mut holes, mut is_quoted) = (0, 0, false);
     while at < bytes.len() {
         match bytes[at] {
@@ -146,8 +273,29 @@ pub const fn check(template: &str, parts: usize) {
     assert!(holes == parts, "not one hole for each argument");
 }
 
-/// What [`hint!`](crate::hint!) does.
-pub fn fill(template: &'static str, parts: &[&dyn HintPart]) -> Option<Hint> {
+/// Whether the first word is one of [`COMMANDS`].
+const fn begins_as_command(text: &[u8]) -> bool {
+    let mut end = 0;
+    while end < text.len() && text[end] != b' ' {
+        end += 1;
+    }
+    let mut which = 0;
+    while which < COMMANDS.len() {
+        let command = COMMANDS[which].as_bytes();
+        let mut same = 0;
+        while same < end && same < command.len() && command[same] == text[same] {
+            same += 1;
+        }
+        if same == end && same == command.len() {
+            return true;
+        }
+        which += 1;
+    }
+    false
+}
+
+/// What the macros do.
+pub fn fill(kind: HintKind, template: &'static str, parts: &[&dyn HintPart]) -> Option<Hint> {
     let mut literals = template.split("{}");
     let mut text = literals.next().unwrap_or_default().to_owned();
     for (part, literal) in parts.iter().zip(literals) {
@@ -155,13 +303,13 @@ pub fn fill(template: &'static str, parts: &[&dyn HintPart]) -> Option<Hint> {
         text += &part.as_part(begins)?;
         text += literal;
     }
-    Some(Hint(text))
+    Some(Hint { text, is_option: matches!(kind, HintKind::Option) })
 }
 
 /// Several words, as in `a or b or c`: each of them quoted; `None` where one of them cannot be pasted.
 pub fn any_of(words: &[impl Display]) -> Option<Hint> {
     let words: Vec<String> = words.iter().map(|word| word.as_part(true)).collect::<Option<_>>()?;
-    Some(Hint(words.join(" or ")))
+    Some(Hint::new(words.join(" or ")))
 }
 
 #[cfg(test)]
@@ -178,7 +326,7 @@ mod tests {
         assert_eq!(hint("it's").unwrap(), r"docker unpause 'it'\''s'");
         assert_eq!(hint("").unwrap(), "docker unpause ''");
         assert_eq!(hint("~root").unwrap(), "docker unpause '~root'");
-        assert_eq!(hint!("netns:{}", "a b").unwrap(), "netns:'a b'");
+        assert_eq!(sentence!("use netns:{}", "a b").unwrap(), "use netns:'a b'");
     }
 
     #[test]
@@ -186,13 +334,13 @@ mod tests {
         for name in ["a\nb", "a\rb", "\u{1b}[2J", "a\u{202e}b", "a\u{200b}b", "--host=tcp://x", "-H"] {
             assert_eq!(hint!("docker unpause {}", name), None, "{name:?}");
         }
-        assert_eq!(hint!("--{}", "-a").unwrap(), "---a", "it begins no word");
+        assert_eq!(same_with!("--{}", "-a").unwrap(), "---a", "it begins no word");
     }
 
     #[test]
     fn a_hint_within_a_hint_stays_as_it_is() {
-        let inner = hint!("-n {}", "a b").unwrap();
-        assert_eq!(hint!("add-nic {} and again", inner).unwrap(), "add-nic -n 'a b' and again");
+        let inner = same_with!("-n {}", "a b").unwrap();
+        assert_eq!(hint!("add-nic {} eth0", inner).unwrap(), "add-nic -n 'a b' eth0");
         assert_eq!(any_of(&["a"]).unwrap(), "a");
         assert_eq!(any_of(&["a", "b c", "d"]).unwrap(), "a or 'b c' or d");
     }
@@ -208,7 +356,7 @@ mod tests {
         for name in
             ["$(echo X)", "`echo X`", "a;echo X", "a&&echo X", "a|cat", "'$(echo X)'", "a>/dev/null", "*"]
         {
-            let line = hint!("echo {}", name).unwrap();
+            let line = hint!("{} {}", Verbatim("echo"), name).unwrap();
             assert_eq!(pasted(&line), format!("{name}\n"), "{:?}", &*line);
             assert_ne!(
                 pasted(&format!("echo {name}")),

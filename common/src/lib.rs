@@ -11,6 +11,7 @@
 //! | [`cidr`] | an address with its prefix length |
 //! | [`target`] | what a user may type for a container: [`Target`](target::Target), names, addresses |
 //! | [`hint`](mod@hint) | the line `hint:` below a message, safe to paste into a shell |
+//! | [`typed`] | the command line, and the ones that hints make of it |
 //! | [`json`] | JSON on standard output |
 //! | [`failure`] | why a tool cannot go on, and its exit status: [`Failure`](failure::Failure) |
 //! | [`namespace`] | a namespace, held open: [`Namespace`](namespace::Namespace) |
@@ -84,6 +85,8 @@ pub mod program;
 pub mod sys;
 #[forbid(unsafe_code)]
 pub mod target;
+#[forbid(unsafe_code)]
+pub mod typed;
 #[forbid(unsafe_code)]
 pub mod view;
 

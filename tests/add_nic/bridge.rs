@@ -147,7 +147,7 @@ fn what_is_no_bridge_that_works_is_refused() {
     lab.shell("ip link add br-down type bridge; ip link add veth0 type veth peer name veth1").run().ok();
     let before = everything(&lab, &[&web]);
     let cases = [
-        ("nope", "nope: no such bridge\nhint: --create"),
+        ("nope", "nope: no such bridge\nhint: add-nic "),
         ("veth0", "veth0: not a bridge"),
         ("br-down", "br-down: interface is down\nhint: ip link set br-down up"),
     ];

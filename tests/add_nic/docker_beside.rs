@@ -79,7 +79,9 @@ fn docker_connects_a_container_whose_interfaces_have_names_of_their_own() {
         docker network connect nn hh; "$tool" --check hh
         docker network disconnect nn hh; "$tool" --rm hh"#
     ));
-    ran.ok().stdout_has("hint: --name net1, or --name-prefix net").stdout_has(": net0 198.19.15.2/24");
+    ran.ok()
+        .stdout_has("hint: add-nic hh 198.19.15.2/24 --name-prefix net --replace\n")
+        .stdout_has(": net0 198.19.15.2/24");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn an_interface_whose_name_is_taken_stays_where_it_is_until_the_name_is_free() {
         let refused = add_nic(&lab, &["--rm", &pid]).fails_with(2).stdout_is("");
         refused
             .stderr_has("phq: the host has another interface of this name")
-            .stderr_has("hint: ip link set phq down; ip link set phq name NEW; repeat this command");
+            .stderr_has("hint: give it another name, then repeat this command: ip link set phq down; ip link set phq name NEW");
         assert_eq!(everything(&lab, &[&web]), added);
     }
     lab.shell("ip link set phq down; ip link set phq name foreign; ip link set foreign up").run().ok();
@@ -74,7 +74,7 @@ fn an_interface_that_was_moved_on_is_not_forgotten() {
         let said = refused.stderr_has("phq: was moved on from the container: it is wan0 in /proc/").stderr;
         hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
     }
-    let command = hint.strip_suffix("; repeat this command").unwrap();
+    let command = hint.strip_suffix(&format!(" && add-nic --rm {pid}")).unwrap();
     lab.shell(command).run().ok();
     add_nic(&lab, &["--rm", &pid]).ok();
     assert_eq!(everything(&lab, &[&web]), before);

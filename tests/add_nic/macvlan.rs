@@ -147,7 +147,7 @@ fn what_cannot_carry_one_is_refused_in_words() {
         ("--macvlan nope", "nope: no such interface on the host"),
         ("--macvlan lo", "lo: a loopback interface cannot carry a macvlan"),
         ("--macvlan down0", "down0: interface is down\nhint: ip link set down0 up"),
-        ("--macvlan port0", "port0: a port of br0 cannot carry a macvlan\nhint: --macvlan br0"),
+        ("--macvlan port0", "port0: a port of br0 cannot carry a macvlan\nhint: add-nic "),
         (
             "--macvlan lan0:passthru",
             "lan0 already has a macvlan, or cannot carry one: passthru must be the only one",

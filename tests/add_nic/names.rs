@@ -30,7 +30,7 @@ fn who_is_on_a_docker_network_is_told_that_docker_wants_the_next_name_too() {
     add_nic(&lab, &["--rm", "web"]).ok();
     lab.veth((&web, "198.18.0.2/24"), (&router, "198.18.0.1/24"));
     let noted = add_nic(&lab, &["web", "10.1.0.2/24"]).ok().stderr_has(NOTE);
-    noted.stderr_has("hint: --name net1, or --name-prefix net");
+    noted.stderr_has("hint: add-nic web 10.1.0.2/24 --name-prefix net --replace\n");
     add_nic(&lab, &["web", "10.1.0.2/24"]).ok().stderr_is("");
     for (at, words) in ["--name eth7", "--name-prefix net", "-q"].into_iter().enumerate() {
         let address = format!("10.{}.0.2/24", at + 2);

@@ -212,7 +212,7 @@ fn what_cannot_be_is_one_clear_error_and_leaves_nothing() {
         (format!("10.50.0.1/24 --peer {db_pid}"), 2, "10.50.0.1: already the address of taken in pid:"),
         (format!("10.50.0.7/24 --peer {db_pid}"), 2, "10.50.0.0/24: already on taken in pid:"),
         (format!("10.60.0.7/24 --peer {db_pid}"), 2, "10.60.0.0/24: already on taken in pid:"),
-        (format!("10.1.0.2/32 --peer {db_pid}"), 2, "hint: --peer-addr A (any address)"),
+        (format!("10.1.0.2/32 --peer {db_pid}"), 2, " --peer-addr none"),
         (
             format!("10.1.0.2/24 --mac 02:00:00:00:00:05 --peer {db_pid}"),
             2,

@@ -108,10 +108,7 @@ fn what_the_host_cannot_spare_is_refused() {
         ("--phys lo", "lo: the loopback interface cannot be moved"),
         ("--phys br0", "br0: a bridge cannot be moved"),
         ("--phys port0", "port0: in use as a port of br0"),
-        (
-            "--phys out0",
-            "out0: has the host's default route: the host would be cut off\nhint: --macvlan out0",
-        ),
+        ("--phys out0", "out0: has the host's default route: the host would be cut off\nhint: add-nic "),
         ("--phys low0", "low0: in use by mv0, which is stacked on it"),
         ("--phys mv0", "mv0: a macvlan cannot be moved: the container could replace it"),
         ("--phys lease0", "10.8.0.1 of the host's lease0: has a lifetime"),

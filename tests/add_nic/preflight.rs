@@ -6,6 +6,7 @@ use support::container::{Container, Options};
 use support::lab::Lab;
 use support::run::Run;
 use support::skip::need;
+use support::tools::tool;
 
 /// It warns of this, with this fix, and an add does too; nothing is changed by the look.
 #[track_caller]
@@ -14,8 +15,17 @@ fn warns(lab: &Lab, web: &Container, words: &str, about: &str, fix: &str) {
     let warned = plug(lab, web, &format!("{words} --preflight")).fails_with(1);
     warned.stdout_has(about).stdout_has("  fix: ").stdout_has(fix);
     assert_eq!(everything(lab, &[web]), before);
-    let added = plug(lab, web, words).ok();
-    added.stderr_has("add-nic: warning: ").stderr_has(about).stderr_has(&format!("hint: {fix}"));
+    let added = plug(lab, web, words).ok().stderr_has("add-nic: warning: ").stderr_has(about);
+    // An option is shown with the command that was typed.
+    let hints: Vec<&str> = added.stderr.lines().filter_map(|line| line.strip_prefix("hint: ")).collect();
+    let is_meant = |hint: &&str| {
+        hint.starts_with(fix) || (hint.starts_with("add-nic ") && hint.contains(&format!(" {fix}")))
+    };
+    let hint = hints.into_iter().find(is_meant).unwrap_or_else(|| panic!("{fix} is no hint: {added}"));
+    // Pasted, it takes the place of what was added.
+    if let Some(again) = hint.strip_prefix("add-nic ").filter(|again| again.ends_with(" --replace")) {
+        lab.shell(&format!("{} {again}", tool("add-nic"))).run().ok();
+    }
     add_nic(lab, &["--rm", &web.pid.to_string()]).ok();
 }
 

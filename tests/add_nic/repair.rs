@@ -44,7 +44,7 @@ fn what_cannot_be_repaired_is_said_and_stays_as_it_is() {
     assert!(!check.stdout.contains("is not on"), "{check}");
     let refused = add_nic(&lab, &["--repair", "netns:web", "10.1.0.2"]).fails_with(1).stdout_is("");
     let refused = refused.stderr_has("eth0 was renamed to lan0").stderr_has("cannot be repaired in place");
-    refused.stderr_has("hint: add-nic --rm netns:web eth0, then add it again\n");
+    refused.stderr_has("hint: add-nic --rm netns:web eth0\n");
     // Neither the look-alike nor the real one was touched.
     lab.shell("ip -n web address show lan0").run().ok().stdout_has("10.1.0.2/24");
     add_nic(&lab, &["--repair", "netns:web", "eth7"]).fails_with(1).stderr_has("no such NIC of add-nic");

@@ -112,7 +112,8 @@ fn replaced(old: &str, new: &str, in_place: bool) {
     if !new.contains("--name") {
         plug(&lab, &web, &words(new))
             .fails_with(2)
-            .stderr_has("which add-nic added with other options\nhint: --replace changes it");
+            .stderr_has("which add-nic added with other options\nhint: add-nic ")
+            .stderr_has(" --replace\n");
     }
     // A dry run shows it, and does it.
     let shown = plug(&lab, &web, &format!("{} --replace --dry-run", words(new))).ok().stdout;

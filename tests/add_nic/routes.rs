@@ -77,7 +77,7 @@ fn a_default_route_that_cannot_be_put_back_is_not_taken_away() {
     web.ip("route replace default nexthop via 198.18.0.1 dev eth0 nexthop via 198.18.0.3 dev eth0");
     let before = everything(&lab, &[&web]);
     let refused = plug(&lab, &web, "10.1.0.2/24 --gateway 10.1.0.1").fails_with(2);
-    refused.stderr_has("cannot be restored exactly").stderr_has("hint: --metric N");
+    refused.stderr_has("cannot be restored exactly").stderr_has("hint: give --metric N");
     assert_eq!(everything(&lab, &[&web]), before);
     plug(&lab, &web, "10.1.0.2/24 --gateway 10.1.0.1 --metric 5").ok();
 }
@@ -91,5 +91,5 @@ fn other_routes_lead_where_they_say() {
     reaches_from(&lab, &web, "172.31.0.1");
     reaches_from(&lab, &web, "172.30.0.1");
     let again = plug(&lab, &web, "10.2.0.2/24 --route 172.31.0.0/16@10.2.0.1 --metric 7").fails_with(2);
-    again.stderr_has("already has this route, on eth1").stderr_has("hint: --metric N");
+    again.stderr_has("already has this route, on eth1").stderr_has("hint: give --metric N");
 }

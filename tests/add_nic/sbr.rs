@@ -213,7 +213,9 @@ fn without_anybody_who_could_route_it_is_refused() {
     for words in ["10.4.0.2/24 --host-addr none", "10.4.0.2/24 --bridge br4", "fd00:4::2/64 --host-addr none"]
     {
         let refused = plug(lab, web, &format!("{words} --sbr")).fails_with(2).stdout_is("");
-        refused.stderr_has("--sbr: the other end has no address in ").stderr_has("hint: --gateway IP");
+        refused
+            .stderr_has("--sbr: the other end has no address in ")
+            .stderr_has("hint: give --gateway IP too");
         assert_eq!(everything(lab, &[web]), before, "{words}");
     }
 }

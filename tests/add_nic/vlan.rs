@@ -12,9 +12,9 @@ fn what_makes_no_sense_is_refused() {
     let (_neighbour, web) = (neighbour(&lab), lab.container("web", Options::only(&["net"])));
     let before = everything(&lab, &[&web]);
     for (words, why) in [
-        ("--vlan 5", "--vlan: not possible on a veth pair without a bridge\nhint: --bridge BR"),
-        ("--vlan 0 --macvlan lan0", "1..=4094"),
-        ("--vlan 4095 --macvlan lan0", "1..=4094"),
+        ("--vlan 5", "--vlan: not possible on a veth pair without a bridge\nhint: give --bridge BR, "),
+        ("--vlan 0 --macvlan lan0", "must be 1 to 4094"),
+        ("--vlan 4095 --macvlan lan0", "must be 1 to 4094"),
         ("--vlan five --macvlan lan0", "--vlan"),
         ("--vlan 5 --peer 1", "--vlan"),
         ("--vlan 5 --macvlan nope", "nope: no such interface on the host"),

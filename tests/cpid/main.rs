@@ -6,6 +6,7 @@
 
 mod broken_engine;
 mod docker;
+mod docker_group;
 mod faults;
 mod of;
 mod release;

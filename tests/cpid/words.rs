@@ -107,11 +107,35 @@ fn a_word_that_is_no_container_is_answered_with_the_command_that_was_meant() {
     );
     pasted(&lab, &said).ok().stdout_is(&digits);
 
-    run("ng*").fails_with(2).stderr_has("hint: nsenter-rs --each 'ng*' -n ip addr, or cpid --list\n");
+    run("ng*").fails_with(2).stderr_has("hint: nsenter-rs --each 'ng*' -n ip addr\n");
     let said = run("help").fails_with(1);
     pasted(&lab, &said).ok().stdout_has("Usage: cpid");
     let said = run("list").fails_with(1).stderr_has("hint: cpid --list\n");
     pasted(&lab, &said).ok();
+}
+
+#[test]
+fn the_word_of_a_job_in_the_place_of_a_container_is_answered_with_its_option() {
+    let lab = need!(Lab::new());
+    let _engine = fake_docker::knows(&[]).listen(lab.path("/run/docker.sock"));
+    for tool in ["cpid", "netns-link", "add-nic", "netns-ping", "netns-trace", "netns-ls", "nsenter-rs"] {
+        for (word, meant) in [("help", format!("{tool} --help")), ("version", format!("{tool} --version"))] {
+            let said = lab.tool(tool).arg(word).run();
+            said.stderr_has(&format!("\nhint: {meant}\n"));
+        }
+        let listing = match tool {
+            "add-nic" | "netns-link" => format!("{tool} --list"),
+            "netns-ls" => tool.to_owned(),
+            _ => "cpid --list".to_owned(),
+        };
+        lab.tool(tool).arg("list").run().stderr_has(&format!("\nhint: {listing}\n"));
+    }
+    for tool in ["cpid", "netns-link", "add-nic", "netns-ping", "netns-trace"] {
+        let said = lab.tool(tool).args(["web*", "gateway"]).run().fails_with(2);
+        said.stderr_has("hint: nsenter-rs --each 'web*' -n ip addr\n");
+    }
+    let said = lab.tool("netns-trace").arg("web").run().fails_with(2);
+    said.stderr_has("hint: netns-trace web gateway\n");
 }
 
 #[test]

@@ -376,9 +376,9 @@ fn one_name_in_two_real_engines_is_told_with_a_word_for_each() {
     let dockers = docker(&["inspect", "--format", "{{.State.Pid}}", &name]);
     let said = podman.world.tool("cpid").args([PATIENT, &name]).run().fails_with(2).stdout_is("");
     let hint = said.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).map(str::to_owned);
-    assert_eq!(hint, Some(format!("docker:{name} or podman:{name}")), "{said}");
+    assert_eq!(hint, Some(format!("say which: docker:{name} or podman:{name}")), "{said}");
     // Each word of the hint, as it stands there.
-    let words = hint.unwrap();
+    let words = hint.unwrap().split_once(": ").unwrap().1.to_owned();
     for (word, pid) in words.split(" or ").zip([dockers.text(), &pid]) {
         podman.world.tool("cpid").args([PATIENT, word]).run().ok().stdout_is(&format!("{pid}\n"));
     }

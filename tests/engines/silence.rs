@@ -96,7 +96,9 @@ fn a_daemon_that_hangs_and_whose_state_is_known_has_said_no() {
         ("old", "cpid: old: docker container old (aaaaaaaaaaaa) was found, but docker could not be asked"),
     ] {
         let said = host.cpid(&[target]).run().fails_with(2).stdout_is("").stderr_has(begins);
-        said.stderr_has(unsure).stderr_has(where_is).stderr_has("hint: --engine-timeout 5s waits longer");
+        said.stderr_has(unsure)
+            .stderr_has(where_is)
+            .stderr_has(&format!("hint: cpid {target} --engine-timeout 5s\nhint: use pid:N"));
     }
     host.cpid(&["--list", "-a"]).run().fails_with(2).stdout_has("old").stderr_has(where_is);
 }

@@ -148,7 +148,7 @@ const HOUSES: [House; 8] = [
         layers: &[
             &["mountinfo", "output", "sys"],
             &["cidr", "hint", "json"],
-            &["target"],
+            &["target", "typed"],
             &["failure"],
             &["namespace"],
             &["process"],

@@ -14,6 +14,13 @@ struct Source {
     words: Vec<String>,
 }
 
+impl Source {
+    fn has_macro(&self, name: Option<&String>) -> bool {
+        let begins = |three: &[String]| three[0] == "macro_rules" && Some(&three[2]) == name;
+        self.words.windows(3).any(begins)
+    }
+}
+
 /// A path in a file, and what the file calls it if a `use` declaration says so.
 struct Mention {
     path: Vec<String>,
@@ -91,7 +98,9 @@ impl Sources {
             }
             break;
         }
-        self.0[&module].file.clone()
+        // A macro that is exported is at the crate's root, wherever it stands.
+        let is_macro = |source: &&Source| module.is_empty() && source.has_macro(path.first());
+        self.0.values().find(is_macro).unwrap_or(&self.0[&module]).file.clone()
     }
 
     /// All paths in a file that lead to one of this crate, from the crate's root.

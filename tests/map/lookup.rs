@@ -253,11 +253,11 @@ fn a_link_local_address_with_an_interface_is_looked_for_behind_that_interface_on
     let elsewhere = cpid(&lab, "ip:fe80::5%lo").fails_with(1);
     elsewhere.stderr_is(
         "cpid: ip:fe80::5%lo: nothing of this host that is attached to lo has this address
-hint: ip:fe80::5 looks behind every interface\n",
+hint: use ip:fe80::5, which looks behind every interface\n",
     );
     cpid(&lab, "ip:fe80::5%eth7").fails_with(1).stderr_is(
         "cpid: ip:fe80::5%eth7: no interface has the name after the % here
-hint: ip:fe80::5 looks behind every interface\n",
+hint: use ip:fe80::5, which looks behind every interface\n",
     );
     lab.shell("ip address add fe80::5/64 dev br0 nodad").run().ok();
     cpid(&lab, "ip:fe80::5%br0").fails_with(2).stderr_has(" this host\n");

@@ -15,7 +15,9 @@ fn a_container_in_the_hosts_network_is_linked_on_demand_alone() {
     let before = everything(&lab);
     for target in ["hosty", "1", "/proc/1/ns/net"] {
         let refused = netns_link(&lab, &[target, "--as", "hosty", "--force"]).fails_with(2).stdout_is("");
-        refused.stderr_has("is in the network of the host itself\nhint: --host, ");
+        refused.stderr_has(
+            "is in the network of the host itself: only with --host is that linked\nhint: netns-link ",
+        );
     }
     netns_link(&lab, &["--all"]).ok().stdout_is("");
     assert_eq!(everything(&lab), before);

@@ -201,7 +201,7 @@ fn a_file_that_is_no_map_is_an_error_that_says_why_and_how_to_make_one() {
         (&map.replace("\"links\"", "\"lynx\""), "a field is missing or of another type, at line "),
         (&r#"{"a":"#.repeat(1 << 16), "it ends in the middle, at line 1"),
     ] {
-        let ran = diff(text).fails_with(2).stdout_is("").stderr_has("hint: netns-ls --json >FILE");
+        let ran = diff(text).fails_with(2).stdout_is("").stderr_has("hint: netns-ls --json >map.json");
         let ran = ran.stderr_has(&format!("standard input: is not what netns-ls --json prints: {why}"));
         // What only a reader of the source knows.
         assert!(!ran.stderr.contains("Saved") && !ran.stderr.contains("struct"), "{ran}");

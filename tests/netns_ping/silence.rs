@@ -66,7 +66,7 @@ fn a_firewall_in_here_that_lets_nothing_out_is_suspected() {
     set.ok();
     let (what, hint) = verdict(&cable, "198.18.0.2");
     assert!(what.contains("nothing was sent: Operation not permitted"), "{what}");
-    assert_eq!(hint, format!("nsenter-rs -t pid:{} -n nft list ruleset", cable.web.pid));
+    assert_eq!(hint, format!("netns-trace pid:{} 198.18.0.2", cable.web.pid));
 }
 
 /// The kernel counts such an answer among those that a full socket had no room for.

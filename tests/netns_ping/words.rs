@@ -33,10 +33,10 @@ fn the_container_comes_first_and_a_port_has_its_protocol() {
         "netns-ping: 10.1.0.1: is an address, but the first argument is the container to ping from\n\
          hint: netns-ping nginx 10.1.0.1\n",
     );
-    netns_ping("10.1.0.1").fails_with(2).stderr_has("hint: netns-ping TARGET 10.1.0.1\n");
+    netns_ping("10.1.0.1").fails_with(2).stderr_has("hint: netns-ping nginx 10.1.0.1\n");
     netns_ping("tcp:db:80").fails_with(2).stderr_is(
         "netns-ping: tcp:db:80: is a port, but the first argument is the container to connect from\n\
-         hint: netns-ping TARGET tcp:HOST:PORT\n",
+         hint: netns-ping nginx tcp:db:80\n",
     );
     for word in ["db:80", "10.1.0.1:80", "docker:db:80"] {
         netns_ping(&format!("nginx {word}")).fails_with(2).stderr_is(&format!(
@@ -46,7 +46,7 @@ fn the_container_comes_first_and_a_port_has_its_protocol() {
     }
     netns_ping("nginx http://db:80/")
         .fails_with(2)
-        .stderr_has("hint: docker:NAME is a container, tcp:NAME:PORT a port\n");
+        .stderr_has("hint: write docker:NAME for a container, tcp:NAME:PORT for a port\n");
     netns_ping("nginx tcp:docker:80").fails_with(2).stderr_has(
         "the port is missing: docker:80 is a TARGET; for a host called docker write tcp:docker.:80",
     );

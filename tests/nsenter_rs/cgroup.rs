@@ -172,7 +172,10 @@ fn a_group_that_no_mount_shows_is_refused() {
     let other = r#"mkdir -p $our/other /mnt/part; mount -n --bind $our/other /mnt/part; umount -n -l $all
         for at in $(awk "\$3 == \"cgroup2\" && \$2 != \"/mnt/part\" { print \$2 }" /proc/mounts); do umount -n -l $at; done"#;
     for (hide, message) in [
-        (unmount, "(v2): its hierarchy is not mounted here\nhint: mount -t cgroup2 none DIRECTORY"),
+        (
+            unmount,
+            "(v2): its hierarchy is not mounted here\nhint: make it visible: mount -t cgroup2 none DIRECTORY",
+        ),
         (other, "(v2): no mount of its hierarchy here contains it"),
     ] {
         let script = format!("unshare --mount sh -ec '{hide}\nexec $nsenter -t {target} -u -c echo ran'");

@@ -324,7 +324,7 @@ fn without_a_target_verbose_says_what_there_is_to_say_and_goes_on() {
     let ran = lab.tool("nsenter-rs").args([&file, "-H", "echo", "ran"]).run().fails_with(1);
     ran.stdout_is("")
         .stderr_has("there is no process whose capabilities")
-        .stderr_has("hint: -t NAME, or --trust-target");
+        .stderr_has("hint: use -t NAME, or --trust-target");
 }
 
 #[test]

@@ -164,6 +164,6 @@ fn a_namespace_without_a_process_is_entered_only_by_who_trusts_it() {
         .fails_with(1)
         .stdout_is("")
         .stderr_has("there is no process whose capabilities")
-        .stderr_has("hint: -t NAME, or --trust-target");
+        .stderr_has("hint: use -t NAME, or --trust-target");
     enter(&["--trust-target"]).ok().stdout_is("hostname\n");
 }

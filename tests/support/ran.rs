@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use common::hint::COMMANDS;
 use nix::sys::signal::Signal;
 
 /// A command that has ended, or one as it stands. Assertions give it back, to be chained.
@@ -23,6 +24,22 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// Whatever a test is about: a hint is a command that a shell can read, or a sentence that does not begin as one does.
+    #[track_caller]
+    pub(crate) fn has_sound_hints(self) -> Ran {
+        for hint in self.stderr.lines().filter_map(|line| line.strip_prefix("hint: ")) {
+            let first = hint.split(' ').next().unwrap_or_default();
+            if COMMANDS.contains(&first) {
+                let read = Command::new("/bin/sh").args(["-n", "-c", hint]).output().unwrap();
+                assert!(read.status.success(), "no shell can read the hint of {self}");
+            }
+            let begins =
+                first.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_:;,0123456789".contains(&byte));
+            assert!(begins && !first.starts_with('-'), "a hint is neither a command nor a sentence: {self}");
+        }
+        self
+    }
+
     /// It ended with status 0.
     #[track_caller]
     pub fn ok(self) -> Ran {

@@ -188,7 +188,7 @@ impl RunningProgram {
             panic!("still running, or its output still held, after {limit:?}{busy_with}: {}", self.so_far());
         }
         let status = self.child.wait().unwrap();
-        self.ran(Some(status))
+        self.ran(Some(status)).has_sound_hints()
     }
 
     /// Waits for its end as long as a command may take; whether it came.

@@ -32,8 +32,11 @@ pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         if let PlanStep::AddRules(rules) = step {
             rehearse_rules(rules).map_err(|error| {
-                Failure::failed(error, "the firewall rules were rejected, nothing was changed")
-                    .hint("NAT in tables of the family inet needs Linux 5.2 and nft 0.9.2")
+                Failure::failed(error, "the firewall rules were rejected, nothing was changed").hint(
+                    common::sentence!(
+                        "update them: NAT in tables of the family inet needs Linux 5.2 and nft 0.9.2"
+                    ),
+                )
             })?;
         }
     }

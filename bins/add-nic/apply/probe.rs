@@ -92,9 +92,7 @@ fn refused(claim: &Claim, link: &str, find: FindConfig) -> Failure {
         ClaimKind::Has => "already in use by",
         ClaimKind::Wants => "requested at the same time by",
     };
-    let hint = whose.and_then(|whose| whose.hint).or_else(|| {
-        common::hint!("cpid --of $(cpid mac:{}) shows the owner; --no-dad skips this check", mac)
-    });
+    let hint = whose.and_then(|whose| whose.hint).or_else(|| common::hint!("cpid --of $(cpid mac:{})", mac));
     Failure::failed(address, format_args!("{does} {mac}{name} on {link}")).hint(hint)
 }
 

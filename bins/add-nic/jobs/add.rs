@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use common::failure::{Failure, Status};
 use common::target::IfName;
+use common::typed::then_again;
 
 use crate::apply::cleanup::{Cleanup, SweptNic, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
@@ -154,7 +155,7 @@ fn same_call(
                 format_args!("{nic} of {container}"),
                 format_args!("exists, but was changed: {difference}"),
             )
-            .hint(common::hint!("add-nic --rm {} {}, then repeat this command", container, nic)))
+            .hint(then_again(common::hint!("add-nic --rm {} {}", container, nic))))
         }
     }
 }

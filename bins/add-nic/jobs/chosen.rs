@@ -34,7 +34,8 @@ impl ChosenNics {
         }
         if let Some(newer) = newer.iter().find(|newer| newer.container == target.to_string()) {
             let what = format_args!("has a NIC that a newer version recorded ({})", newer.made_by);
-            return Err(Failure::failed(target, what).hint("remove it with that version of add-nic"));
+            return Err(Failure::failed(target, what)
+                .hint(common::sentence!("remove it with that version of add-nic")));
         }
         match pin(target, &request.search) {
             Ok(pinned) => {
@@ -85,7 +86,7 @@ fn recorded(target: &Target, records: &[NicRecord]) -> Result<Vec<ContainerNetns
                 None => network.file.clone(),
             });
             Err(Failure::failed(target, format_args!("is what several are called: {one} and {other}"))
-                .hint("use one of these"))
+                .hint(common::sentence!("use one of these")))
         }
     }
 }

@@ -5,6 +5,7 @@ use common::failure::{self, Failure, Status};
 use common::target::{EngineName, IfName};
 
 use crate::plan::input::PlanInput;
+use crate::preflight::warning::afterwards;
 use crate::tool::TOOL;
 
 /// Says it on standard error, unless a name or a prefix was asked for.
@@ -19,7 +20,7 @@ pub fn note(name: &IfName, input: &PlanInput<'_>) {
             "note: {name}: \"docker network connect\" fails if it wants this name for its next interface"
         ),
     );
-    failure::report(TOOL, &note.hint("--name net1, or --name-prefix net for all"));
+    failure::report(TOOL, &note.hint(common::same_with!("--name-prefix net").as_ref().and_then(afterwards)));
 }
 
 /// Whether Docker has connected the container to a network: it has an interface with Docker's kind of name that is none of ours.

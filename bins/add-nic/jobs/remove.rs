@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use common::failure::{self, Failure, Status, say};
+use common::failure::{Failure, Status, say};
 use common::netns::Home;
 
 use crate::apply::cleanup::{SweptNic, clean_up, is_alive, ours};
@@ -140,8 +140,17 @@ fn remove_foreign(
     };
     let name = found.and_then(|link| link.name.to_str()?.parse().ok());
     let Some(name) = name else {
-        if request.search.find.verbose {
-            failure::say(TOOL, format_args!("{}: nothing to remove", inside.name));
+        match &request.which {
+            Some(NicSelector::Name(name)) => {
+                say(TOOL, format_args!("{}: no interface {name}: nothing to remove", inside.name));
+            }
+            Some(NicSelector::Address(address)) => {
+                say(TOOL, format_args!("{}: no interface with {address}: nothing to remove", inside.name));
+            }
+            None if request.search.find.verbose => {
+                say(TOOL, format_args!("{}: nothing to remove", inside.name));
+            }
+            None => {}
         }
         return Ok(Status::Yes);
     };

@@ -54,9 +54,10 @@ pub fn repair(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
 /// Why a NIC cannot be repaired, and what helps.
 pub fn impossible(record: &NicRecord, differs: &[String]) -> Failure {
     let (container, nic) = (&record.inside.name, &record.plan.nic.name);
-    let what = format!("{}: this cannot be repaired in place", differs.join("; "));
+    let what =
+        format!("{}: this cannot be repaired in place: remove it, and add it again", differs.join("; "));
     Failure::no(format_args!("{nic} of {container}"), what).hint(common::hint!(
-        "add-nic --rm {} {}, then add it again",
+        "add-nic --rm {} {}",
         container,
         nic
     ))

@@ -61,7 +61,7 @@ pub fn old_of(
         (Some(one), Some(other)) => {
             let name = |at: usize| records[at].plan.nic.name.to_string();
             let what = format!("these are addresses of both {} and {}", name(one), name(other));
-            Err(Failure::failed("--replace", what).hint(hint!("--name {}", name(one))))
+            Err(Failure::failed("--replace", what).hint(common::same_with!("--name {}", name(one))))
         }
         (at, _) => Ok(at),
     }

@@ -16,8 +16,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::failure::{self, Failure, say, with_sudo};
+use common::failure::{self, Failure, say};
 use common::netns::{self, LockHolder};
+use common::typed::with_sudo;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, openat, renameat};

@@ -8,8 +8,10 @@ mod words;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
+use common::find::hint_for_refused;
 use common::output::quotable;
 use common::target::Target;
+use common::typed::for_job;
 
 use crate::cli::Cli;
 use crate::model::change::StackedKind;
@@ -41,7 +43,7 @@ impl Job {
         match target {
             target if cli.list => at_most(0).map(|()| Job::List(request::list(target, cli))),
             target if cli.check => at_most(0).map(|()| Job::Check(request::list(target, cli))),
-            None => Err(Failure::failed("TARGET", "missing").hint("add-nic --help")),
+            None => Err(Failure::failed("TARGET", "missing").hint(common::hint!("add-nic --help"))),
             Some(target) if cli.rm || cli.repair => {
                 at_most(1)?;
                 let which = rest.first().map(|word| NicSelector::from_word(word)).transpose()?;
@@ -59,15 +61,13 @@ impl Job {
 /// Adds a hint if TARGET and ADDR are in the wrong order.
 fn in_order(failure: Failure, word: &str, rest: &[String]) -> Failure {
     match (word.parse::<Cidr>(), rest) {
-        (Ok(address), [target, ..]) => {
-            failure.hint(common::hint!("the container comes first: add-nic {} {}", target, address))
-        }
+        (Ok(address), [target, ..]) => failure.hint(common::hint!("add-nic {} {}", target, address)),
         _ => failure,
     }
 }
 
 fn target(word: &str) -> Result<Target, Failure> {
-    word.parse().map_err(|error| Failure::failed(quotable(word), error))
+    word.parse().map_err(|error| Failure::failed(quotable(word), error).hint(hint_for_refused(word)))
 }
 
 impl NicSelector {
@@ -102,8 +102,9 @@ impl WantedEnd {
         Ok(match cli.bridge.clone() {
             Some(name) => WantedEnd::Bridge(WantedBridge { name, create: cli.create, vlan: cli.vlan }),
             None if cli.vlan.is_some() => {
-                return Err(Failure::failed("--vlan", "not possible on a veth pair without a bridge")
-                    .hint("--bridge BR, --phys IF, --macvlan PARENT or --ipvlan PARENT"));
+                return Err(Failure::failed("--vlan", "not possible on a veth pair without a bridge").hint(
+                    common::sentence!("give --bridge BR, --phys IF, --macvlan PARENT or --ipvlan PARENT too"),
+                ));
             }
             None => WantedEnd::Host,
         })
@@ -113,11 +114,8 @@ impl WantedEnd {
 impl Wanted {
     fn from_cli(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
         if words.is_empty() {
-            let hint = match target.to_string().as_str() {
-                "help" => common::hint!("add-nic --help"),
-                "list" | "ls" => common::hint!("add-nic --list"),
-                _ => common::hint!("add-nic {} 10.1.0.2/24", target),
-            };
+            let hint = for_job(&target.to_string());
+            let hint = hint.or_else(|| common::hint!("add-nic {} 10.1.0.2/24", target));
             return Err(Failure::failed("ADDR", "missing").hint(hint));
         }
         let addresses: Vec<Cidr> = words.iter().map(|word| address(word)).collect::<Result<_, _>>()?;

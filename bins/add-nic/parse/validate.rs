@@ -25,7 +25,7 @@ impl Wanted {
         self.validate_mtu()?;
         if self.metric.is_some() && self.gateways.is_empty() && self.routes.is_empty() {
             return Err(Failure::failed("--metric", "needs --gateway or --route")
-                .hint("--gateway IP or --route CIDR"));
+                .hint(common::sentence!("give --gateway IP or --route CIDR too")));
         }
         let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
         for router in next {
@@ -50,7 +50,7 @@ impl Wanted {
             let refuse = |why: &str| Err(Failure::failed(route.to, why));
             if route.to.prefix_len() == 0 {
                 return refuse("--route does not take a default route")
-                    .map_err(|failure| failure.hint("--gateway IP"));
+                    .map_err(|failure| failure.hint(common::sentence!("use --gateway IP instead")));
             }
             if route.via.is_some_and(|via| via.is_ipv4() != route.to.address().is_ipv4()) {
                 return refuse("the router has another address family");

@@ -58,12 +58,12 @@ pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<
         if key.get_ref() != "nic" {
             return Err(source
                 .wrong(key.span(), format_args!("unknown key '{}'", quotable(key.get_ref())))
-                .hint("each NIC is a table [[nic]]"));
+                .hint(common::sentence!("each NIC is a table [[nic]]")));
         }
         let Some(tables) = value.get_ref().as_array() else {
             return Err(source
                 .wrong(key.span(), "nic is not an array of tables")
-                .hint("start each NIC with [[nic]]"));
+                .hint(common::sentence!("start each NIC with [[nic]]")));
         };
         for table in tables {
             let entry = source.entry(table)?;
@@ -90,7 +90,9 @@ impl WatchText<'_> {
 
     fn entry(&self, value: &Spanned<DeValue<'_>>) -> Result<WatchEntry, Failure> {
         let Some(table) = value.get_ref().as_table() else {
-            return Err(self.wrong(value.span(), "not a table").hint("start each NIC with [[nic]]"));
+            return Err(self
+                .wrong(value.span(), "not a table")
+                .hint(common::sentence!("start each NIC with [[nic]]")));
         };
         let container = self.container(table, value)?;
         let line = self.line(&value.span());
@@ -145,7 +147,7 @@ impl WatchText<'_> {
         let Some(value) = table.get("container") else {
             return Err(self
                 .wrong(entry.span(), "[[nic]] has no container")
-                .hint("container = \"nginx\", or any other TARGET"));
+                .hint(common::sentence!("add a line such as: container = \"nginx\"")));
         };
         let name = value.get_ref().as_str();
         name.ok_or_else(|| self.wrong(value.span(), "container is not a string"))

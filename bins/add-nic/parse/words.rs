@@ -61,10 +61,12 @@ pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<Par
     let parent = ParentLink { name, on, vlan };
     match parent.link() {
         Some(_) => Ok(parent),
-        None => Err(Failure::failed(about(), "PARENT.ID would be longer than 15 bytes").hint(common::hint!(
-            "create the VLAN interface under a shorter name and use {} with it",
-            common::hint::Hint::say(option)
-        ))),
+        None => {
+            Err(Failure::failed(about(), "PARENT.ID would be longer than 15 bytes").hint(common::sentence!(
+                "create the VLAN interface under a shorter name and use {} with it",
+                common::hint::Verbatim(option)
+            )))
+        }
     }
 }
 
@@ -137,7 +139,7 @@ pub fn route(word: &str) -> Result<WantedRoute, Failure> {
     let to: Cidr = to.parse().map_err(|error| Failure::failed(about(), error))?;
     if !to.is_network() {
         return Err(Failure::failed(about(), format_args!("has host bits set"))
-            .hint(common::hint!("--route {}", to.network())));
+            .hint(common::same_with!("--route {}", to.network())));
     }
     let via = via.map(str::parse).transpose();
     let via = via.map_err(|_| Failure::failed(about(), "the part after '@' is not an IP address"))?;

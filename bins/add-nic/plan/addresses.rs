@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
-use common::hint::Hint;
+use common::hint::Verbatim;
 
 use crate::model::netns::Netns;
 use crate::model::wanted::OtherAddresses;
@@ -71,18 +71,14 @@ fn automatic(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
                     cidr,
                     format_args!("a network of one address has none left for {other}"),
                 )
-                .hint(common::hint!(
-                    "{} A (any address) or {} none",
-                    Hint::say(option),
-                    Hint::say(option)
-                )));
+                .hint(common::same_with!("--{} none", Verbatim(option.trim_start_matches("--")))));
             }
             None => {
                 return Err(Failure::failed(
                     cidr.network(),
                     format_args!("no free address left for {other}"),
                 )
-                .hint(common::hint!("{} none", Hint::say(option))));
+                .hint(common::same_with!("--{} none", Verbatim(option.trim_start_matches("--")))));
             }
         }
     }

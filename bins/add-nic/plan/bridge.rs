@@ -58,7 +58,7 @@ impl PlanInput<'_> {
                 Ok(Some(BridgePlan { default_vlan, ..self.existing(name, link) }))
             }
             None if *create => Ok(Some(self.new_bridge(name))),
-            None => Err(Failure::failed(name, "no such bridge").hint("--create")),
+            None => Err(Failure::failed(name, "no such bridge").hint(common::same_with!("--create"))),
         }
     }
 

@@ -44,7 +44,7 @@ pub fn refuse_own(input: &PlanInput<'_>) -> Result<(), Failure> {
             let what = format!(
                 "already the address of {nic} in {container}, which add-nic added with other options"
             );
-            return Err(Failure::failed(address, what).hint("--replace changes it"));
+            return Err(Failure::failed(address, what).hint(common::same_with!("--replace")));
         }
     }
     Ok(())
@@ -60,7 +60,8 @@ fn refuse_other_link(netns: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<
         Some(other) => Err(Failure::failed(
             other.network,
             format_args!("already on {} in {}: replies would leave there", other.link, input.name_of(netns)),
-        )),
+        )
+        .hint(common::sentence!("use a network that is not {}", other.network))),
     }
 }
 
@@ -142,7 +143,7 @@ fn on_another_veth(other: &CompetingRoute, input: &PlanInput<'_>) -> Failure {
             other.network,
             format_args!("already on the veth pair of {}, {}", record.inside.name, other.link),
         )
-        .hint("--bridge NAME --create for both"),
+        .hint(common::sentence!("add both to one bridge: --bridge NAME --create")),
         (None, Some(router)) => Failure::failed(
             other.network,
             format_args!("already routed through {router} on the host's {}", other.link),
@@ -150,7 +151,7 @@ fn on_another_veth(other: &CompetingRoute, input: &PlanInput<'_>) -> Failure {
         (None, None) => {
             let failure =
                 Failure::failed(other.network, format_args!("already on the host's {}", other.link));
-            if is_bridge { failure.hint(common::hint!("--bridge {}", other.link)) } else { failure }
+            if is_bridge { failure.hint(common::same_with!("--bridge {}", other.link)) } else { failure }
         }
     }
 }

@@ -284,7 +284,7 @@ impl FilterPoint<'_> {
                     ),
                     why,
                 )
-                .hint("install the package iptables")
+                .hint(common::sentence!("install the package iptables"))
             })?;
             let (Some(chain), Some(program)) = (listing.chain_for_accept(), &table.program) else { continue };
             let mark = Some(marks::bit(self.input)?);

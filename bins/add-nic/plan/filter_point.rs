@@ -25,7 +25,7 @@ pub fn filter_point<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<Filter
     }
     let Some(port) = nic.other_end.port() else {
         return Err(Failure::failed(option, "its traffic does not pass through the host")
-            .hint("use a veth pair to the host (the default) or --bridge BR"));
+            .hint(common::sentence!("use a veth pair to the host (the default) or --bridge BR")));
     };
     let link = nic.other_end.bridge().unwrap_or(&port.name);
     refuse_odd(link, option)?;
@@ -38,6 +38,6 @@ pub(super) fn refuse_odd(link: &IfName, option: &str) -> Result<(), Failure> {
     match link.as_str().starts_with(|c: char| c.is_ascii_alphanumeric()) && link.as_str().chars().all(plain) {
         true => Ok(()),
         false => Err(Failure::failed(option, format_args!("{link} cannot be named in a firewall rule"))
-            .hint("use a --host-name, or a bridge name, of letters and digits")),
+            .hint(common::sentence!("use a --host-name, or a bridge name, of letters and digits"))),
     }
 }

@@ -1,7 +1,6 @@
 //! What a plan is made from: what is wanted, the current state, and names and MAC addresses for new links.
 
 use common::failure::Failure;
-use common::hint::Hint;
 use common::target::{IfName, Mac};
 
 use crate::model::netns::Netns;
@@ -131,7 +130,7 @@ impl PlanInput<'_> {
                         && record.inside.is_same_as(self.inside)
                         && record.plan.nic.name == *name
                 };
-                let ours = self.records.iter().find(is_ours).map(|_| Hint::say("--replace changes it"));
+                let ours = self.records.iter().find(is_ours).and_then(|_| common::same_with!("--replace"));
                 Err(Failure::failed(name, format_args!("name already in use in {owner}")).hint(ours))
             }
             Some(name) => Ok(name.clone()),
@@ -169,7 +168,7 @@ impl PlanInput<'_> {
             let free = names::of_host_end(&self.stem(), &inside_name, is_taken);
             return free.ok_or_else(|| {
                 Failure::failed(self.container_name(), "no free name for the host's end")
-                    .hint("--host-name IF")
+                    .hint(common::sentence!("give --host-name IF too"))
             });
         };
         match is_taken(name.as_str()) {

@@ -35,7 +35,7 @@ pub fn bit(input: &PlanInput<'_>) -> Result<MarkBit, Failure> {
     let rule = clash(&first).map_or_else(String::new, |of| one_line(&of.rule).into_owned());
     let without = MarkBit::CANDIDATES.iter().fold(u32::MAX, |mask, bit| mask & !bit.0);
     Err(Failure::failed(option, format_args!("needs a bit of the mark that no other rule looks at: {rule}"))
-        .hint(common::hint!(
+        .hint(common::sentence!(
             "compare the other bits in that rule: --mark VALUE/{}",
             format_args!("{without:#x}")
         )))

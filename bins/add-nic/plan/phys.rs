@@ -81,7 +81,9 @@ impl PlanInput<'_> {
         let host = &self.snapshot.host;
         let refuse = |why: String| Err(Failure::failed(name, why));
         let Some(link) = host.link(name.as_str()) else {
-            return Err(Failure::failed(name, "no such interface on the host").hint("ip -br link"));
+            return Err(
+                Failure::failed(name, "no such interface on the host").hint(common::hint!("ip -br link"))
+            );
         };
         if self.snapshot.is_one {
             return refuse("already in that network".to_owned());
@@ -115,7 +117,7 @@ impl PlanInput<'_> {
             .any(|route| route.is_default() && route.is_unicast() && route.index == Some(link.index))
         {
             return Err(Failure::failed(name, "has the host's default route: the host would be cut off")
-                .hint(common::hint!("--macvlan {}", name)));
+                .hint(common::same_with!("--macvlan {}", name)));
         }
         Ok(link)
     }
@@ -167,6 +169,6 @@ fn again(address: &Address, name: &IfName) -> Result<AddressSpec, Failure> {
             format_args!("{} of the host's {name}", address.address),
             "has a lifetime or flags that cannot be restored: a DHCP client or a router manages it",
         )
-        .hint(common::hint!("stop what manages {} and give it a static address", name))),
+        .hint(common::sentence!("stop what manages {} and give it a static address", name))),
     }
 }

@@ -20,11 +20,13 @@ pub fn unfit(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
 /// Refuses rules of our own where nothing could add them.
 pub fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
     if filters.chains.is_none() {
-        return Err(Failure::failed(option, "the kernel has no nf_tables")
-            .hint("modprobe nf_tables (CONFIG_NF_TABLES)"));
+        return Err(
+            Failure::failed(option, "the kernel has no nf_tables").hint(common::hint!("modprobe nf_tables"))
+        );
     }
     if !filters.has_nft {
-        return Err(Failure::failed(option, "nft is not installed").hint("install the package nftables"));
+        return Err(Failure::failed(option, "nft is not installed")
+            .hint(common::sentence!("install the package nftables")));
     }
     Ok(())
 }
@@ -55,7 +57,7 @@ fn unreachable(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
             option,
             format_args!("the host has no address in {} and cannot forward for it", cidr.network()),
         )
-        .hint("--host-addr A")),
+        .hint(common::sentence!("give --host-addr A too"))),
     }
 }
 

@@ -52,7 +52,7 @@ pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>,
                 format_args!("--route {}", route.to),
                 format_args!("{} already has this route, on {link}", input.container_name()),
             )
-            .hint("--metric N allows both"));
+            .hint(common::sentence!("give --metric N: it allows both")));
         }
         steps.push((PlanStep::AddRoute(spec(route.to, route.via)), Undo::WithItsLink));
     }
@@ -89,7 +89,9 @@ fn restorable_default(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, F
             format_args!("the default route of {}", input.container_name()),
             "cannot be restored exactly",
         )
-        .hint("--metric N keeps it; the route with the lowest metric is used")),
+        .hint(common::sentence!(
+            "give --metric N: it keeps that route, and the one with the lowest metric is used"
+        ))),
     }
 }
 

@@ -93,7 +93,7 @@ fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
         };
         let router = candidates.iter().find(reaches).ok_or_else(|| {
             let why = format!("the other end has no address in {} to use as the router", cidr.network());
-            Failure::failed("--sbr", why).hint("--gateway IP")
+            Failure::failed("--sbr", why).hint(common::sentence!("give --gateway IP too"))
         })?;
         routers.push(*router);
     }

@@ -105,7 +105,7 @@ impl PlanInput<'_> {
             (None, Some(other)) => {
                 let other = other.name.to_string_lossy();
                 Err(Failure::failed(&parent.name, format_args!("VLAN {id} already exists as {other}"))
-                    .hint(common::hint!("--{} {}, without --vlan", parent.on.kind(), other)))
+                    .hint(common::sentence!("use --{} {}, without --vlan", parent.on.kind(), other)))
             }
             (None, None) if there.is_some() => {
                 Err(Failure::failed(name, format_args!("exists, but is not VLAN {id} of {}", parent.name)))
@@ -128,7 +128,9 @@ impl PlanInput<'_> {
     fn parent(&self, parent: &ParentLink) -> Result<&Link, Failure> {
         let (name, one, host) = (&parent.name, parent.on.one(), &self.snapshot.host);
         let Some(link) = host.link(name.as_str()) else {
-            return Err(Failure::failed(name, "no such interface on the host").hint("ip -br link"));
+            return Err(
+                Failure::failed(name, "no such interface on the host").hint(common::hint!("ip -br link"))
+            );
         };
         if link.is_loopback() {
             return Err(Failure::failed(name, format_args!("a loopback interface cannot carry {one}")));
@@ -138,7 +140,7 @@ impl PlanInput<'_> {
             let refused = Failure::failed(name, format_args!("a port of {master} cannot carry {one}"));
             // A VRF has no packets of its own.
             let is_vrf = host.links.iter().any(|link| link.index == index && link.vrf_table.is_some());
-            let instead = common::hint!("--{} {}", parent.on.kind(), master).filter(|_| !is_vrf);
+            let instead = common::same_with!("--{} {}", parent.on.kind(), master).filter(|_| !is_vrf);
             return Err(refused.hint(instead));
         }
         if !link.is_set_up() {
@@ -167,7 +169,7 @@ impl PlanInput<'_> {
                         record.inside.name
                     ),
                 )
-                .hint(common::hint!("--ipvlan {}:{}", parent.name, mode)))
+                .hint(common::same_with!("--ipvlan {}:{}", parent.name, mode)))
             }
         }
     }

@@ -39,13 +39,16 @@ pub fn needed_uplinks(wanted: &Wanted, host: &NetnsState) -> Result<[Vec<IfName>
             return Ok(vec![]);
         }
         uplinks(host, six).ok_or_else(|| {
-            Failure::failed("--nat", "the host's default route has several next hops").hint("--nat=all")
+            Failure::failed("--nat", "the host's default route has several next hops")
+                .hint(common::same_with!("--nat=all"))
         })
     };
     let both = [of(false)?, of(true)?];
     match both.iter().all(Vec::is_empty) {
-        true => Err(Failure::failed("--nat", "the host has no default route")
-            .hint("--nat=all: traffic to other networks by any interface")),
+        true => {
+            Err(Failure::failed("--nat", "the host has no default route")
+                .hint(common::same_with!("--nat=all")))
+        }
         false => Ok(both),
     }
 }

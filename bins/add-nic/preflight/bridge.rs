@@ -49,7 +49,7 @@ fn other_mtu(port: &Link, bridge: &Link, nic: &Nic) -> Warning {
         nic.mtu_bytes
     );
     let fix = match mtu < nic.mtu_bytes {
-        true => hint!("--mtu {}", mtu),
+        true => common::same_with!("--mtu {}", mtu),
         false => hint!("ip link set {} mtu {}", port_name, nic.mtu_bytes),
     };
     Warning::new(WarningKind::MtuMismatch, name(bridge), what, fix)
@@ -63,7 +63,7 @@ fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
         let name = name(link);
         let about = bridge.map_or(String::new(), |bridge| format!(", a port of {}", self::name(bridge)));
         let (what, fix) = match link.is_set_up() {
-            true => ("has no carrier", hint!("ip link show {}, then check its cable", name)),
+            true => ("has no carrier", hint!("ip link show {}", name)),
             false => ("is down", hint!("ip link set {} up", name)),
         };
         let what = format_args!("{what}: nothing is reachable through it");
@@ -84,6 +84,6 @@ fn duplicate_mac(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
         WarningKind::DuplicateMac,
         nic.mac,
         format_args!("already the MAC address of {whose}: only one of the two will receive replies"),
-        "omit --mac to get a random MAC address",
+        common::sentence!("omit --mac to get a random MAC address"),
     ))
 }

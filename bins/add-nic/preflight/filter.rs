@@ -42,7 +42,7 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
                 format_args!(
                     "bridge netfilter is on and {program}'s {what}: the NIC reaches the host, but not the containers on the bridge"
                 ),
-                "--forward",
+                common::same_with!("--forward"),
             )
         }));
     }
@@ -66,11 +66,8 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
                 format_args!("the nftables chain {} {}", chain.table, chain.name),
                 "drops what its rules do not accept, and add-nic does not change it",
                 hint!(
-                    "nft insert rule {} {} {} meta iifname {} accept; then the same with oifname",
-                    family,
-                    chain.table,
-                    chain.name,
-                    link
+                    "nft insert rule {} {} {} meta iifname {} accept && nft insert rule {} {} {} meta oifname {} accept",
+                    family, chain.table, chain.name, link, family, chain.table, chain.name, link
                 ),
             )
         }));

@@ -15,7 +15,7 @@ use crate::model::snapshot::{FIRST_PLANNED_INDEX, NetnsState};
 use crate::model::wanted::{OtherAddresses, Wanted};
 use crate::plan::conflicts::is_taken;
 use crate::plan::input::PlanInput;
-use crate::preflight::warning::{Fix, Warning, WarningKind};
+use crate::preflight::warning::{Warning, WarningKind};
 
 /// A gateway elsewhere on the network answers within milliseconds; a request or two may get lost.
 const WAITS: [Duration; 3] =
@@ -170,15 +170,18 @@ impl OnBridge<'_> {
         };
         let container = self.input.container_name();
         let fix = own.and_then(|own| Some((own, self.fitting(cidr, own)?)));
-        let fix: Fix = match (fix, gateway) {
+        let fix = match (fix, gateway) {
             (Some((own, fitting)), Some(_)) => {
-                hint!("add-nic {} {} -b {} -g {}", container, fitting, name, own.address()).into()
+                hint!("add-nic {} {} -b {} -g {}", container, fitting, name, own.address())
             }
-            (Some((_, fitting)), None) => hint!("add-nic {} {} -b {}", container, fitting, name).into(),
-            (None, Some(gateway)) => hint!("--host-addr {}", gateway).into(),
+            (Some((_, fitting)), None) => hint!("add-nic {} {} -b {}", container, fitting, name),
+            (None, Some(gateway)) => common::same_with!("--host-addr {}", gateway),
             (None, None) => {
                 let free = cidr.hosts().take(65536).find(|address| !is_taken(*address, self.input));
-                free.map_or_else(|| "--host-addr none".into(), |free| hint!("--host-addr {}", free).into())
+                free.map_or_else(
+                    || common::same_with!("--host-addr none"),
+                    |free| common::same_with!("--host-addr {}", free),
+                )
             }
         };
         Warning { kind: WarningKind::NoHostAddress, message: format!("{has}: {so}"), fix }
@@ -206,9 +209,9 @@ impl OnBridge<'_> {
         let own = self
             .addresses(gateway)
             .find(|own| self.nic.addresses.iter().any(|cidr| cidr.contains(own.address())));
-        let fix: Fix = match own {
-            Some(own) => hint!("--gateway {}", own.address()).into(),
-            None => hint!("--host-addr {}", gateway).into(),
+        let fix = match own {
+            Some(own) => common::same_with!("--gateway {}", own.address()),
+            None => common::same_with!("--host-addr {}", gateway),
         };
         Warning {
             kind: WarningKind::SilentGateway,

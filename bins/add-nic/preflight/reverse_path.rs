@@ -56,7 +56,7 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     let (what, container) = ("rp_filter is strict", input.container_name());
     let fix = match takes_it {
         true => hint!("nsenter --net={} sysctl -w net/ipv4/conf/{}/rp_filter=2", input.inside.file, link),
-        false => hint!("--sysctl net.ipv4.conf.IF.rp_filter=2"),
+        false => common::same_with!("--sysctl net.ipv4.conf.IF.rp_filter=2"),
     };
     Some(Warning::new(
         WarningKind::StrictRpFilter,

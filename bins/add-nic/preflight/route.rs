@@ -1,7 +1,6 @@
 //! Missing default routes, and outgoing interfaces with a smaller MTU than the NIC.
 
 use common::cidr::Cidr;
-use common::hint;
 
 use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
@@ -32,7 +31,7 @@ fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
             input.container_name(),
             nic.name
         ),
-        hint!("--gateway {}", gateway),
+        common::same_with!("--gateway {}", gateway),
     ))
 }
 
@@ -59,7 +58,7 @@ fn narrow_link(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
                 "the host's outgoing interface {name} has MTU {}, the NIC {}",
                 link.mtu_bytes, nic.mtu_bytes
             ),
-            hint!("--mtu {}", link.mtu_bytes),
+            common::same_with!("--mtu {}", link.mtu_bytes),
         )
     })
 }

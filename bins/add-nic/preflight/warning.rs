@@ -3,10 +3,11 @@
 use std::fmt::Display;
 
 use common::failure::{self, Failure, Status};
+use common::hint;
 use common::hint::Hint;
+use common::typed;
 use serde::Serialize;
 
-use crate::model::shell::quoted;
 use crate::tool::TOOL;
 
 /// What will not work.
@@ -16,62 +17,8 @@ pub struct Warning {
     pub kind: WarningKind,
     /// What it is about, and the consequence.
     pub message: String,
-    /// What helps.
-    pub fix: Fix,
-}
-
-/// What helps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fix {
-    /// An option of add-nic.
-    Option(Hint),
-    /// A command.
-    Command(Hint),
-    /// None: a name in it cannot be pasted safely.
-    Unsayable,
-}
-
-impl Fix {
-    /// The whole command: what was `typed`, as an add and with the option.
-    pub fn as_command(&self, typed: &[String]) -> Option<String> {
-        let option = match self {
-            Fix::Command(command) => return Some(command.to_string()),
-            Fix::Option(option) => option,
-            Fix::Unsayable => return None,
-        };
-        let typed = typed.iter().filter(|word| !matches!(word.as_str(), "--preflight" | "--json"));
-        let mut words: Vec<String> =
-            std::iter::once(TOOL).chain(typed.map(String::as_str)).map(quoted).collect();
-        words.push(option.to_string());
-        Some(words.join(" "))
-    }
-}
-
-impl Fix {
-    /// The option or the command alone.
-    pub fn as_text(&self) -> Option<String> {
-        match self {
-            Fix::Option(fix) | Fix::Command(fix) => Some(fix.to_string()),
-            Fix::Unsayable => None,
-        }
-    }
-}
-
-impl From<&'static str> for Fix {
-    fn from(text: &'static str) -> Self {
-        Fix::from(Some(Hint::say(text)))
-    }
-}
-
-impl From<Option<Hint>> for Fix {
-    /// Only options begin with a dash.
-    fn from(hint: Option<Hint>) -> Self {
-        match hint {
-            Some(hint) if hint.starts_with("--") => Fix::Option(hint),
-            Some(hint) => Fix::Command(hint),
-            None => Fix::Unsayable,
-        }
-    }
+    /// What helps: a command, or an option of add-nic. None if a name in it cannot be pasted safely.
+    pub fix: Option<Hint>,
 }
 
 /// Kinds of problems, by the words that programs use.
@@ -91,31 +38,45 @@ pub enum WarningKind {
 }
 
 impl Warning {
-    pub(super) fn new(
-        kind: WarningKind,
-        about: impl Display,
-        what: impl Display,
-        fix: impl Into<Fix>,
-    ) -> Self {
-        Warning { kind, message: format!("{about}: {what}"), fix: fix.into() }
+    pub(super) fn new(kind: WarningKind, about: impl Display, what: impl Display, fix: Option<Hint>) -> Self {
+        Warning { kind, message: format!("{about}: {what}"), fix }
+    }
+
+    /// The whole command that helps: of an option what was `typed`, as an add and with the option.
+    pub fn fix_command(&self, typed: &[String]) -> Option<String> {
+        let fix = self.fix.as_ref()?;
+        if !fix.is_option() {
+            return Some(fix.to_string());
+        }
+        let typed = typed.iter().filter(|word| !matches!(word.as_str(), "--preflight" | "--json"));
+        let line = typed::with_option(TOOL, &typed.cloned().collect::<Vec<_>>(), fix);
+        Some(line.as_ref().unwrap_or(fix).to_string())
     }
 
     /// As a line of `--check` about the NIC that is there.
     pub fn as_difference(&self) -> String {
         match &self.fix {
-            Fix::Option(fix) => format!("{}; fix: --rm, then the same command with {}", self.message, &**fix),
-            Fix::Command(fix) => format!("{}; fix: {}", self.message, &**fix),
-            Fix::Unsayable => self.message.clone(),
+            Some(fix) if fix.is_option() => {
+                format!("{}; fix: --rm, then the same command with {}", self.message, &**fix)
+            }
+            Some(fix) => format!("{}; fix: {}", self.message, &**fix),
+            None => self.message.clone(),
         }
     }
 
     /// Says it on standard error, before a NIC is added.
     pub fn say(&self) {
-        let fix = match &self.fix {
-            Fix::Option(fix) | Fix::Command(fix) => Some(fix.clone()),
-            Fix::Unsayable => None,
-        };
-        let said = Failure::said(Status::Yes, format_args!("warning: {}", self.message)).hint(fix);
-        failure::report(TOOL, &said);
+        let said = Failure::said(Status::Yes, format_args!("warning: {}", self.message));
+        failure::report(TOOL, &said.hint(self.fix.as_ref().and_then(afterwards)));
     }
+}
+
+/// What helps when the NIC has been added: with an option that was missing the same command takes its place.
+pub fn afterwards(fix: &Hint) -> Option<Hint> {
+    let again = || {
+        let (tool, words) = typed::typed().filter(|_| fix.is_option())?;
+        let line = typed::with_option(&tool, &words, fix)?;
+        if words.iter().any(|word| word == "--replace") { Some(line) } else { hint!("{} --replace", line) }
+    };
+    again().or_else(|| Some(fix.clone()))
 }

@@ -37,8 +37,11 @@ pub fn hold(target: &Target, found: FoundTarget, search: &SearchOptions) -> Resu
     let file = file_of(target, process);
     let netns = found.into_netns()?;
     if !search.host && netns.identity() == host_network()? {
-        return Err(Failure::failed(target, "uses the host's own network")
-            .hint("--host, to add a NIC to the host itself"));
+        return Err(Failure::failed(
+            target,
+            "uses the host's own network: only with --host is a NIC added there",
+        )
+        .hint(common::same_with!("--host")));
     }
     let inside = ContainerNetns {
         name: container.as_ref().map_or_else(|| target.to_string(), name_of),

@@ -32,7 +32,7 @@ pub fn describe_owner(entry: &MapEntry, options: FindConfig) -> NetnsOwner {
     match runs(&owner, options) {
         true => NetnsOwner {
             name: format!("{name}, from before {had} was restarted"),
-            hint: Some(Hint::say("netns-link --refresh")),
+            hint: common::hint!("netns-link --refresh"),
         },
         false => NetnsOwner {
             name: format!("{name}, of {had}, which no longer exists"),

@@ -1,9 +1,10 @@
 //! A netlink socket in each namespace, and how to enter the other namespaces.
 
-use common::failure::{Failure, with_sudo};
+use common::failure::Failure;
 use common::namespace::Namespace;
 use common::netlink::Socket;
 use common::netns::Home;
+use common::typed::with_sudo;
 
 use crate::model::netns::Netns;
 use crate::model::record::NicRecord;

@@ -43,7 +43,7 @@ impl WatchFile {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(|errno| {
             let failure = Failure::failed("inotify", io::Error::from(errno));
             if errno == Errno::EMFILE {
-                failure.hint("sysctl fs.inotify.max_user_instances")
+                failure.hint(common::hint!("sysctl fs.inotify.max_user_instances"))
             } else {
                 failure
             }
@@ -94,7 +94,11 @@ impl WatchFile {
     fn add_watch(&self, directory: &Path, events: AddWatchFlags) -> Result<(), Failure> {
         self.inotify.add_watch(directory, events).map(drop).map_err(|errno| {
             let failure = Failure::failed(directory.display(), io::Error::from(errno));
-            if errno == Errno::ENOSPC { failure.hint("sysctl fs.inotify.max_user_watches") } else { failure }
+            if errno == Errno::ENOSPC {
+                failure.hint(common::hint!("sysctl fs.inotify.max_user_watches"))
+            } else {
+                failure
+            }
         })
     }
 

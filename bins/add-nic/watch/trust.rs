@@ -85,14 +85,13 @@ fn judge(parent: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) -
     // The directory is as it should be: no hint to change the mode of /tmp.
     if is_trusted(directory.st_uid) && directory.st_mode & STICKY != 0 {
         let what = format!("belongs to user {}, so its contents are not trusted", entry.st_uid);
-        return Err(Failure::failed(inside.display(), what).hint("use a file in /etc that belongs to root"));
+        return Err(Failure::failed(inside.display(), what)
+            .hint(common::sentence!("use a file in /etc that belongs to root")));
     }
     let what = "can be written by another user, so its contents are not trusted";
-    Err(Failure::failed(parent.display(), what).hint(common::hint!(
-        "chown root {}; chmod go-w {}; or use a file in /etc",
-        parent.display(),
-        parent.display()
-    )))
+    Err(Failure::failed(parent.display(), what)
+        .hint(common::hint!("chown root {}; chmod go-w {}", parent.display(), parent.display()))
+        .or_hint(common::sentence!("use a file in /etc")))
 }
 
 /// Root, or the caller. In a user namespace, the host's root may be unmapped, and all unmapped users look the same.

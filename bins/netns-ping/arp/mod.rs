@@ -95,9 +95,11 @@ fn on_link(
         return links.neighbour_link(*index, address, source(to, net));
     }
     if route.is_local {
-        return Err(Failure::failed(address, format_args!("is an address of {} itself", links.name)).hint(
-            common::hint!("netns-ping --dad {} {} checks whether another host has it", links.target, address),
-        ));
+        return Err(Failure::failed(
+            address,
+            format_args!("is an address of {} itself (--dad asks whether another host has it)", links.name),
+        )
+        .hint(common::hint!("netns-ping --dad {} {}", links.target, address)));
     }
     if let Some(router) = route.gateway {
         let what =

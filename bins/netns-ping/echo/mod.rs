@@ -12,10 +12,11 @@ mod verdict;
 
 use std::os::fd::AsFd;
 
-use common::failure::{self, Failure, Status, with_sudo};
+use common::failure::{self, Failure, Status};
 use common::packet::icmp::{EchoOptions, EchoSocket, EchoSocketError, TOKEN_BYTES};
 use common::packet::{IpFamily, random};
 use common::probe::{self, ProbeSignals};
+use common::typed::with_sudo;
 
 use crate::evidence::{EchoSpec, Inspection};
 use crate::network::netns::TargetNetns;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use common::diagnose::Cause;
 use common::engine::{ContainerNetwork, NetworkAddress};
 use common::hint;
-use common::hint::Hint;
+use common::hint::{Hint, Verbatim};
 use common::netlink::Link;
 use common::output::one_line;
 
@@ -207,8 +207,8 @@ fn no_default_route(
 }
 
 fn default_route(gateway: IpAddr) -> Option<Hint> {
-    let family = Hint::say(if gateway.is_ipv4() { "" } else { " -6" });
-    hint!("ip{} route add default via {}", family, gateway)
+    let family = Verbatim(if gateway.is_ipv4() { "" } else { " -6" });
+    common::sentence!("ip{} route add default via {}", family, gateway)
 }
 
 /// The routers of networks that bring default routes, as far as is known.

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use common::each::Chosen;
 use common::engine::{Container, ContainerState};
-use common::failure::{Failure, with_sudo};
+use common::failure::Failure;
 use common::namespace::NamespaceKind;
 use common::netlink::{Neighbour, NetlinkError, Socket};
 use common::packet::IpFamily;
 use common::packet::icmp::{EchoOptions, EchoSocket, EchoSocketError, TOKEN_BYTES};
 use common::target::Target;
+use common::typed::with_sudo;
 
 use super::expected::{ExpectedNetwork, FaultKind, NetworkFault};
 use super::network::Network;

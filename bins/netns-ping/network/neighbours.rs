@@ -86,9 +86,8 @@ impl ContainerLinks {
             return Err(Failure::failed(about, "the interface is down").hint(hint));
         }
         if !has(IFF_LOWER_UP) {
-            let hint = "the other end of the veth pair is down: ping from there with netns-ping veth:NAME";
-            let hint = if link.is_veth() { hint } else { "ip link shows the interface below it" };
-            return Err(Failure::failed(about, "the interface has no carrier").hint(hint));
+            let plugged = common::hint!("netns-ls {}", self.target);
+            return Err(Failure::failed(about, "the interface has no carrier").hint(plugged));
         }
         let address = source.or_else(|| self.address_on(index, address));
         Ok(NeighbourLink { index, link: name, sender: ProbeSender { mac, address } })

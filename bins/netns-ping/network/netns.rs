@@ -3,13 +3,14 @@
 use std::cell::OnceCell;
 
 use common::cli::FindSession;
-use common::failure::{Failure, with_sudo};
+use common::failure::Failure;
 use common::find::FoundTarget;
 use common::namespace::{self, Namespace, NamespaceKind};
 use common::netns::Home;
 use common::packet::neighbour::PacketError;
 use common::process::Process;
 use common::target::{LinkName, Target};
+use common::typed::with_sudo;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
@@ -145,5 +146,9 @@ fn not_permitted(netns: &Namespace, owner: &Namespace) -> Failure {
         "permission denied: requires CAP_SYS_ADMIN over {owner}, which owns it, and over the caller's; the caller lacks it (uid {uid})"
     );
     let failure = Failure::failed(netns, what);
-    if uid.is_root() { failure.hint("run it on the host") } else { failure.hint(with_sudo()) }
+    if uid.is_root() {
+        failure.hint(common::sentence!("run it on the host"))
+    } else {
+        failure.hint(with_sudo())
+    }
 }

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use common::failure::Failure;
 use common::find::hint_for_refused;
-use common::hint::Hint;
 use common::output::quotable;
 use common::target::{Dest, DestError, Target, TargetError, Transport};
+use common::typed::for_job;
 
 use crate::cli::Cli;
 use crate::request::{ArpRequest, EchoRequest, Job, PortRequest, ProbeEndpoints, ScanRequest};
@@ -170,13 +170,13 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
 
 fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
     let Some((target, dests)) = cli.words.split_first() else {
-        return Err(Failure::failed("TARGET", "is missing").hint("netns-ping --help"));
+        return Err(Failure::failed("TARGET", "is missing").hint(common::hint!("netns-ping --help")));
     };
     // A container could be called so; then its kind goes in front.
     if target.parse::<IpAddr>().is_ok() {
         let what = "is an address, but the first argument is the container to ping from";
         let container = dests.first().filter(|word| word.parse::<Target>().is_ok());
-        let container = container.map_or("TARGET", String::as_str);
+        let container = container.map_or("nginx", String::as_str);
         return Err(Failure::failed(target, what).hint(common::hint!("netns-ping {} {}", container, target)));
     }
     // A port to connect to, and nobody to connect from.
@@ -184,16 +184,14 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
         && dest.port().is_some()
     {
         let what = "is a port, but the first argument is the container to connect from";
-        return Err(Failure::failed(dest, what).hint("netns-ping TARGET tcp:HOST:PORT"));
+        return Err(Failure::failed(&dest, what).hint(common::hint!("netns-ping nginx {}", dest)));
     }
     let target: Target = target
         .parse()
         .map_err(|error| Failure::failed(quotable(target), error).hint(hint_for_refused(target)))?;
     if dests.is_empty() {
-        let hint = match target.to_string().as_str() {
-            "help" => common::hint!("netns-ping --help"),
-            _ => common::hint!("netns-ping {} gateway", target),
-        };
+        let hint = for_job(&target.to_string());
+        let hint = hint.or_else(|| common::hint!("netns-ping {} gateway", target));
         return Err(Failure::failed("DEST", "is missing").hint(hint));
     }
     let dests = dests.iter().map(|word| dest(&target, word)).collect::<Result<_, _>>()?;
@@ -213,7 +211,7 @@ fn dest(target: &Target, word: &str) -> Result<Dest, Failure> {
         let hint = match &error {
             DestError::NoTransport(word) => common::hint!("netns-ping {} tcp:{}", target, word),
             DestError::Target(TargetError::Kind(_)) => {
-                Some(Hint::say("docker:NAME is a container, tcp:NAME:PORT a port"))
+                common::sentence!("write docker:NAME for a container, tcp:NAME:PORT for a port")
             }
             _ => None,
         };

@@ -10,6 +10,7 @@ use common::failure::{Failure, Status};
 use common::netlink::{Link, Neighbour, NetlinkError, Route, RouteLookup, Socket};
 use common::output::one_line;
 use common::target::{IfName, Name};
+use common::typed::instead_of;
 use nix::errno::Errno;
 
 use super::UnresolvedDest;
@@ -139,7 +140,9 @@ impl ContainerRoutes {
                 let failure = Failure::failed(address, "is link-local, and several interfaces are up");
                 // A hint is there to be pasted, and the container names its links as it likes.
                 let link = link.name.to_str().and_then(|name| name.parse::<Name>().ok());
-                Err(link.map_or(failure.clone(), |link| failure.hint(common::hint!("{}%{}", address, link))))
+                Err(link.map_or(failure.clone(), |link| {
+                    failure.hint(instead_of(&[&address.to_string()], &format!("{address}%{link}")))
+                }))
             }
             (None, _) => Err(Failure::failed(address, "is link-local, and no interface is up")),
         }

@@ -117,16 +117,14 @@ fn group(
         None if is_arp_only => {
             let what = match route.gateway {
                 Some(router) => {
-                    format!("is behind the router {router}, and only hosts on the link answer ARP")
+                    format!(
+                        "is behind the router {router}, and only hosts on the link answer ARP: leave out --arp"
+                    )
                 }
                 None => "is on an interface without ARP".to_owned(),
             };
             let (target, name) = (&links.target, name(&part));
-            Err(Failure::failed(&name, what).hint(common::hint!(
-                "leave out --arp: netns-ping {} {}",
-                target,
-                name
-            )))
+            Err(Failure::failed(&name, what).hint(common::hint!("netns-ping {} {}", target, name)))
         }
         None => Ok(Some(ScanGroup::Echo(part))),
     }
@@ -134,8 +132,11 @@ fn group(
 
 fn all_nodes(dest: &Dest, links: &ContainerLinks, net: &ContainerRoutes) -> Result<ScanGroup, Failure> {
     let Dest::Network(cidr) = dest else {
-        return Err(Failure::failed(dest, "has too many addresses to ask one by one")
-            .hint("use a network that is on-link, such as fd00::/64: its nodes are asked all at once"));
+        return Err(Failure::failed(dest, "has too many addresses to ask one by one").hint(
+            common::sentence!(
+                "use a network that is on-link, such as fd00::/64: its nodes are asked all at once"
+            ),
+        ));
     };
     let address = cidr.network().address();
     let link = match &net.origin.link {
@@ -149,7 +150,7 @@ fn all_nodes(dest: &Dest, links: &ContainerLinks, net: &ContainerRoutes) -> Resu
     };
     let beyond = || {
         Failure::failed(dest, "has too many addresses to ask one by one, and is behind a router")
-            .hint("the largest network behind a router is a /112")
+            .hint(common::sentence!("the largest network behind a router is a /112"))
     };
     let index = link.ok_or_else(beyond)?;
     Ok(ScanGroup::AllNodes(links.neighbour_link(index, address, None)?, *cidr))

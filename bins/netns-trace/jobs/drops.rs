@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use common::failure::{Failure, Status, say};
 use common::packet::{realtime_now, wait_for_each};
 use common::probe::ProbeSignals;
+use common::typed::with_sudo_for_users;
 use nix::errno::Errno;
 
 use crate::evidence::DropWatch;
@@ -71,7 +72,7 @@ pub fn drops(request: &DropsRequest) -> Result<Status, Failure> {
     host.state.not_asked.iter().for_each(|why| say(TOOL, why));
     let mut watch = DropWatch::arm(request.evidence).map_err(|error| {
         Failure::failed("--drops", format_args!("what is dropped cannot be watched: {error}"))
-            .hint("run it as root")
+            .hint(with_sudo_for_users())
     })?;
     watch.not_seen.iter().for_each(|why| say(TOOL, why));
     if !request.targets.is_empty() && watch.used != crate::model::EvidenceLevel::Bpf {

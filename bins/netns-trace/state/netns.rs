@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use common::failure::{Failure, with_sudo};
+use common::failure::Failure;
 use common::firewall::{FilterListing, NamedSet, NetnsFilters};
 use common::map::{LinkProgram, NetnsDetails, WantedDetails, details};
 use common::namespace::Namespace;
@@ -15,6 +15,7 @@ use common::netlink::{
 };
 use common::netns::Home;
 use common::target::Transport;
+use common::typed::with_sudo;
 
 /// One namespace, held open.
 #[derive(Debug)]

@@ -126,7 +126,7 @@ impl Walker<'_> {
         let text = format!("{}: this port gets no {what}", self.at(to));
         let command = self
             .pasted(to)
-            .and_then(|name| hint!("bridge link set dev {} {} on", name, hint::Hint::say(option)));
+            .and_then(|name| hint!("bridge link set dev {} {} on", name, hint::Verbatim(option)));
         let reason = StopReason::new(Cause::BridgeFloodOff, TraceVerdict::Lost, text)
             .fixed_by(self.inside(to.netns, command));
         let place = self.link_place(to, Some(HopHook::Bridge));

@@ -181,7 +181,7 @@ impl Walker<'_> {
                 self.who(router.netns),
                 self.shown(router.out)
             );
-            let program = Hint::say(if self.packet.is_six() { "ip6tables" } else { "iptables" });
+            let program = common::hint::Verbatim(if self.packet.is_six() { "ip6tables" } else { "iptables" });
             let name = self.pasted(router.out);
             let command = name.and_then(|name| {
                 hint!("{} -t nat -A POSTROUTING -s {} -o {} -j MASQUERADE", program, network, name)
@@ -225,7 +225,7 @@ impl Walker<'_> {
     /// The rule that has the answers to what is led elsewhere come back the same way.
     fn hairpin_rule(&self, flow: &TrackedPacket) -> Option<Hint> {
         let network = self.network_around(flow.netns, flow.before.source)?;
-        let program = Hint::say(if self.packet.is_six() { "ip6tables" } else { "iptables" });
+        let program = common::hint::Verbatim(if self.packet.is_six() { "ip6tables" } else { "iptables" });
         let to = flow.after.destination;
         hint!("{} -t nat -A POSTROUTING -s {} -d {} -j MASQUERADE", program, network, to)
     }

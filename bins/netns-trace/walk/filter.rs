@@ -8,7 +8,7 @@ use common::firewall::{
     iptables_words,
 };
 use common::hint;
-use common::hint::Hint;
+use common::hint::{Hint, Verbatim};
 use common::map::LinkPlace;
 use common::output::one_line;
 use common::program;
@@ -257,9 +257,9 @@ fn undo_nft(by: &DropPlace) -> Option<Hint> {
 }
 
 fn undo_iptables(by: &DropPlace) -> Option<Hint> {
-    let program = Hint::say(program_word(by.program));
+    let program = Verbatim(program_word(by.program));
     let begin = match by.table.as_str() {
-        "filter" => program,
+        "filter" => hint!("{}", program)?,
         table => hint!("{} -t {}", program, table)?,
     };
     let Some(rule) = &by.rule else { return hint!("{} -P {} ACCEPT", begin, by.chain) };

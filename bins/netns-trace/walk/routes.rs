@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use common::cidr::Cidr;
 use common::diagnose::Cause;
 use common::hint;
-use common::hint::Hint;
+use common::hint::{Hint, Verbatim};
 use common::map::LinkPlace;
 use common::netlink::{Address, Route, Rule};
 use nix::errno::Errno;
@@ -90,12 +90,12 @@ impl Walker<'_> {
         let verdict = if netns == self.origin { TraceVerdict::Unreachable } else { verdict };
         let text = format!("{}: a route says {word}: {word} {}", self.who(netns), to(route));
         let command = match (table_word(route.table), metric_of(route)) {
-            (None, None) => hint!("{} route del {} {}", self.ip(), Hint::say(word), to(route)),
+            (None, None) => hint!("{} route del {} {}", self.ip(), Verbatim(word), to(route)),
             (None, Some(metric)) => {
-                hint!("{} route del {} {} metric {}", self.ip(), Hint::say(word), to(route), metric)
+                hint!("{} route del {} {} metric {}", self.ip(), Verbatim(word), to(route), metric)
             }
             (Some(table), _) => {
-                hint!("{} route del {} {} table {}", self.ip(), Hint::say(word), to(route), table)
+                hint!("{} route del {} {} table {}", self.ip(), Verbatim(word), to(route), table)
             }
         };
         StopReason::new(cause, verdict, text).fixed_by(self.inside(netns, command))

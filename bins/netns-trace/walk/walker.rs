@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use common::diagnose::Cause;
 use common::firewall::{DropPlace, PacketFlow};
-use common::hint::Hint;
+use common::hint::{Hint, Verbatim};
 use common::map::LinkPlace;
 use common::output::one_line;
 
@@ -248,8 +248,8 @@ impl<'a> Walker<'a> {
     }
 
     /// `ip`, or `ip -6`.
-    pub fn ip(&self) -> Hint {
-        Hint::say(if self.packet.is_six() { "ip -6" } else { "ip" })
+    pub fn ip(&self) -> Verbatim {
+        Verbatim(if self.packet.is_six() { "ip -6" } else { "ip" })
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
-use common::failure::{Failure, Status, with_sudo};
+use common::failure::{Failure, Status};
 use common::namespace::{Namespace, NamespaceError, NamespaceKind};
 use common::process::Process;
+use common::typed::with_sudo;
 use nix::errno::Errno;
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::SockType;
@@ -28,8 +29,11 @@ pub fn open(given: &NamespaceRef, kind: NamespaceKind) -> Result<Namespace, Fail
     match given {
         NamespaceRef::File(path) => Ok(Namespace::open(path, kind)?),
         NamespaceRef::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {
-            NamespaceError::NoHandles { since: "6.19", .. } => Failure::said(Status::Failed, error)
-                .hint("use the whole handle instead: nsenter-rs -v prints that of each namespace it enters"),
+            NamespaceError::NoHandles { since: "6.19", .. } => {
+                Failure::said(Status::Failed, error).hint(common::sentence!(
+                    "use the whole handle instead: nsenter-rs -v prints that of each namespace it enters"
+                ))
+            }
             error => error.into(),
         }),
     }

@@ -34,7 +34,7 @@ pub fn after_joining(plan: &Plan) -> Result<(), Failure> {
         Ok(_) => {
             let option = if plan.wd.is_some() { "--wd" } else { "--wdns" };
             Err(Failure::failed(option, "the directory is outside of the program's root")
-                .hint("if a directory of the host is to be taken along, name it: -w=DIR"))
+                .hint(common::sentence!("if a directory of the host is to be taken along, name it: -w=DIR")))
         }
     }
 }

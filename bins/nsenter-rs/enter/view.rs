@@ -24,7 +24,8 @@ pub fn resolver(
         (None, None) => {
             let what =
                 "the network namespace has neither a process here nor a name, so there are no files to use";
-            return Err(Failure::failed("--dns", what).hint("-t NAME, or -t PID"));
+            return Err(Failure::failed("--dns", what)
+                .hint(common::sentence!("name a container or a process: -t NAME, or -t PID")));
         }
     };
     resolver.prepare()?;

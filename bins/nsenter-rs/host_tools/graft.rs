@@ -6,9 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use common::failure::Failure;
-use common::hint;
-use common::hint::Hint;
 use common::sys;
+use common::typed::with_sudo;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, fchdir};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
@@ -182,7 +181,7 @@ fn stays_undumpable() -> Result<(), Failure> {
         Ok(value) if value.trim_ascii() == b"1" => {
             let what =
                 "fs.suid_dumpable is 1, so processes of the container could read and trace the program";
-            Err(Failure::failed("--host-tools", what).hint("sysctl fs.suid_dumpable=2, or --trust-target"))
+            Err(Failure::failed("--host-tools", what).hint(common::hint!("sysctl fs.suid_dumpable=2")))
         }
         _ => Ok(()),
     }
@@ -195,7 +194,9 @@ fn are_readable(root: &Root, program: &Program) -> Result<(), Failure> {
         let stat = root.stat(file).map_err(|error| Failure::failed(file.display(), error))?;
         if stat.st_mode & 4 == 0 {
             let what = "not every user may read it, and the program may read only what every user may read";
-            return Err(Failure::failed(file.display(), what).hint("chmod o+r, or --trust-target"));
+            return Err(
+                Failure::failed(file.display(), what).hint(common::hint!("chmod o+r {}", file.display()))
+            );
         }
     }
     Ok(())
@@ -217,12 +218,14 @@ fn not_fenced(error: UnreadableError) -> Failure {
     let what = format_args!(
         "processes of the container could read and trace the program, and so reach the host: {error}"
     );
-    let instead = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
-    Failure::failed("--host-tools", what).hint(match error {
-        UnreadableError::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", instead),
-        UnreadableError::NotPermitted => hint!("run it with sudo; {}", instead),
-        _ => Some(instead),
-    })
+    let failure = Failure::failed("--host-tools", what);
+    let failure = match error {
+        UnreadableError::NoUserNamespace(_) => failure.hint(common::hint!("sysctl user.max_user_namespaces")),
+        UnreadableError::NotPermitted => failure.hint(with_sudo()),
+        _ => failure,
+    };
+    failure
+        .or_hint(common::sentence!("use -n instead of -a (the program stays on the host), or --trust-target"))
 }
 
 /// Only what is ours may be mounted on: in a shared mount the container, or the host, would see it. `attributes` are put

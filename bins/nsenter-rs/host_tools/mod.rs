@@ -227,7 +227,7 @@ fn refused(
 ) -> Option<Failure> {
     let lacks = needs::lacks(program, arguments, power)?;
     let failure = Failure::failed(quotable(&program.zeroth.to_string_lossy()), lacks.what());
-    Some(failure.hint(lacks.hint(target, &program.zeroth, arguments)))
+    Some(failure.hint(lacks.hint(target, &program.zeroth, arguments)).or_hint(lacks.with_added()))
 }
 
 /// The program that the words begin with, or the user's shell, on the host.

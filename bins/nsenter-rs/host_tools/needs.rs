@@ -4,8 +4,8 @@
 
 use std::ffi::{OsStr, OsString};
 
-use common::hint;
 use common::hint::Hint;
+use common::{hint, sentence};
 use rustix::thread::CapabilitySet as Caps;
 
 use super::program::Program;
@@ -204,28 +204,38 @@ impl MissingPower {
         match self {
             // What mounts, or enters by PID, would do so on the host.
             MissingPower::Capabilities(Caps::SYS_ADMIN) => {
-                hint!(
-                    "--cap-add SYS_ADMIN, if the container is trusted: with it, code of the container can do all that root of the host can"
+                sentence!(
+                    "give --cap-add SYS_ADMIN if the container is trusted: with it, code of the container can do all that root of the host can"
                 )
             }
-            MissingPower::Capabilities(lacking) => {
-                let adds: Vec<_> = names(*lacking).into_iter().flat_map(|name| ["--cap-add", name]).collect();
-                hint!(
-                    "nsenter-rs -t {} -n {} (with files and processes of the host), or the same command with {}",
-                    target.unwrap_or("NAME"),
-                    line?,
-                    Hint::words(&adds)?
-                )
-            }
+            MissingPower::Capabilities(lacking) => match target {
+                Some(target) => hint!("nsenter-rs -t {} -n {}", target, line?),
+                None => sentence!("give {} too", Hint::words(&added(*lacking))?),
+            },
             MissingPower::NewUser => {
                 let program = program.to_string_lossy();
-                hint!(
+                sentence!(
                     "the program already runs as root of the container: leave out {}, or use -S UID -G GID for another user",
                     program
                 )
             }
         }
     }
+
+    /// The same command with what the program lacks, where that is no more than it needs.
+    pub fn with_added(&self) -> Option<Hint> {
+        match self {
+            MissingPower::Capabilities(lacking) if *lacking != Caps::SYS_ADMIN => {
+                common::same_with!("--cap-add {}", Hint::words(&added(*lacking)[1..])?)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The options that give these.
+fn added(lacking: Caps) -> Vec<&'static str> {
+    names(lacking).into_iter().flat_map(|name| ["--cap-add", name]).collect()
 }
 
 fn names(set: Caps) -> Vec<&'static str> {
@@ -258,17 +268,15 @@ mod tests {
         let (lacks, hint) = said("iptables -S", Caps::NET_RAW).unwrap();
         assert_eq!(lacks, MissingPower::Capabilities(Caps::NET_ADMIN));
         assert!(lacks.what().contains("needs CAP_NET_ADMIN"));
-        assert_eq!(
-            hint,
-            "nsenter-rs -t web -n iptables -S (with files and processes of the host), or the same command with --cap-add NET_ADMIN"
-        );
+        assert_eq!(hint, "nsenter-rs -t web -n iptables -S");
+        assert_eq!(lacks.with_added().unwrap(), "--cap-add NET_ADMIN");
         assert!(said("iptables -S", Caps::NET_ADMIN).is_none());
         assert!(said("ip6tables-nft-save", Caps::NET_RAW).is_some());
         let (_, hint) = said("mount /dev/sda /mnt", Caps::NET_ADMIN).unwrap();
-        assert!(hint.starts_with("--cap-add SYS_ADMIN"), "{hint:?}");
+        assert!(hint.starts_with("give --cap-add SYS_ADMIN"), "{hint:?}");
         let (lacks, hint) = said("bpftrace -e $(reboot)", Caps::NET_ADMIN).unwrap();
         assert!(lacks.what().contains("CAP_"), "{}", lacks.what());
-        assert!(hint.starts_with("nsenter-rs -t web -n bpftrace -e '$(reboot)' ("), "{hint:?}");
+        assert!(hint.starts_with("nsenter-rs -t web -n bpftrace -e '$(reboot)'"), "{hint:?}");
         assert!(said("sudo ls", Caps::all()).unwrap().1.contains("leave out sudo"));
     }
 

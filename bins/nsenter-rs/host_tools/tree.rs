@@ -107,7 +107,7 @@ fn not_shown(unmapped: &[PathBuf], points: &[(PathBuf, &[u8])], error: &io::Erro
         String::from_utf8_lossy(kind)
     );
     Failure::failed("--host-tools", what)
-        .hint("use -n instead of -a (the program stays on the host), or --trust-target")
+        .hint(common::sentence!("use -n instead of -a (the program stays on the host), or --trust-target"))
 }
 
 /// The program may be below one of them.

@@ -77,6 +77,6 @@ impl Confinement {
             return Ok(());
         }
         let failure = Failure::failed("--confine", "it has no effect outside of TARGET's user namespace");
-        Err(failure.hint("enter that too: -U, or -a"))
+        Err(failure.hint(common::sentence!("enter that too: -U, or -a")))
     }
 }

@@ -73,7 +73,7 @@ impl Fence {
         if self.user_namespace != user_namespace {
             let what = "the program would be in another user namespace than TARGET, where the container's capabilities reach further";
             return Err(Failure::failed("--host-tools", what)
-                .hint("leave out --user=FILE and --user-parent, or --trust-target"));
+                .hint(common::sentence!("leave out --user=FILE and --user-parent, or --trust-target")));
         }
         let ours = capabilities(None).map_err(|errno| Failure::failed("capabilities", errno))?.permitted;
         match self.added - ours {
@@ -100,7 +100,8 @@ impl Fence {
                 let what = format_args!(
                     "code of the container would be root among {among} that the container does not have"
                 );
-                return Err(Failure::failed("--host-tools", what).hint("-a without -F, or --trust-target"));
+                return Err(Failure::failed("--host-tools", what)
+                    .hint(common::sentence!("use -a without -F, or --trust-target")));
             }
         }
         Ok(())

@@ -2,11 +2,12 @@
 
 use std::io;
 
-use common::failure::{Failure, with_sudo};
-use common::hint;
+use common::failure::Failure;
 use common::hint::Hint;
 use common::namespace::{Namespace, NamespaceError, NamespaceKind};
 use common::process::{Process, ProcessError};
+use common::sentence;
+use common::typed::with_sudo;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 
@@ -16,7 +17,7 @@ use crate::judge::rules::{
     Power, PtraceRefusal, Reason, UNSEEN,
 };
 use crate::plan::Join;
-use crate::status::FROM_THE_ROOT;
+use crate::status::from_the_root;
 
 /// Why `namespaces`, of `process` where there is one, could not be joined.
 pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno) -> Failure {
@@ -57,15 +58,17 @@ pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &EntryFacts) -> Optio
         EntryRule::Capability(_)
             if !kinds.contains(&NamespaceKind::User) && user_would_help(kinds, facts) =>
         {
-            hint!("enter its user namespace too: -U")
+            common::sentence!("enter its user namespace too: -U")
         }
         EntryRule::Capability(needed) => without(needed, facts),
-        EntryRule::Below => hint!("leave out -p, or run it in that PID namespace or above it"),
-        EntryRule::Look { bar: Some(PtraceRefusal::Hidden), .. } => Some(with_sudo()),
+        EntryRule::Below => common::sentence!("leave out -p, or run it in that PID namespace or above it"),
+        EntryRule::Look { bar: Some(PtraceRefusal::Hidden), .. } => with_sudo(),
         EntryRule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
-        EntryRule::HostFenced { .. } => hint!("-t NAME, or --trust-target"),
-        EntryRule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
-        EntryRule::Mapped { .. } => hint!("use --preserve-credentials, or a mapped ID with -S and -G"),
+        EntryRule::HostFenced { .. } => sentence!("use -t NAME, or --trust-target"),
+        EntryRule::Program { elsewhere: true, .. } => from_the_root(),
+        EntryRule::Mapped { .. } => {
+            common::sentence!("use --preserve-credentials, or a mapped ID with -S and -G")
+        }
         EntryRule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
         _ => None,
     }
@@ -74,7 +77,7 @@ pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &EntryFacts) -> Optio
 /// Why `--host-tools` is refused where the container's capabilities are unknown.
 pub fn unfenced() -> Failure {
     let what = "there is no process whose capabilities could be read, so the program might have more power than the container";
-    Failure::failed("--host-tools", what).hint("-t NAME, or --trust-target")
+    Failure::failed("--host-tools", what).hint(sentence!("use -t NAME, or --trust-target"))
 }
 
 fn user_would_help(kinds: &[NamespaceKind], facts: &EntryFacts) -> bool {
@@ -89,13 +92,18 @@ fn without(needed: &NeededCapability, facts: &EntryFacts) -> Option<Hint> {
     let ours = facts.users.ours;
     match needed.power {
         Power::OutOfReach => outside(facts),
-        _ if !is_root => Some(with_sudo()),
-        _ if ours == UNSEEN => hint!("this root user lacks {}: run it on the host", needed.capability),
+        _ if !is_root => with_sudo(),
+        _ if ours == UNSEEN => {
+            common::sentence!("this root user lacks {}: run it on the host", needed.capability)
+        }
         _ if ours == OF_THE_MACHINE => {
-            hint!("this root user lacks {}, as in a container: run it on the host", needed.capability)
+            common::sentence!(
+                "this root user lacks {}, as in a container: run it on the host",
+                needed.capability
+            )
         }
         _ => {
-            hint!(
+            common::sentence!(
                 "the caller is root only in user:[{}], and lacks {}: run it on the host",
                 ours.0,
                 needed.capability
@@ -105,16 +113,18 @@ fn without(needed: &NeededCapability, facts: &EntryFacts) -> Option<Hint> {
 }
 
 fn outside(facts: &EntryFacts) -> Option<Hint> {
-    hint!("run it outside of user:[{}], the caller's user namespace", facts.users.ours.0)
+    common::sentence!("run it outside of user:[{}], the caller's user namespace", facts.users.ours.0)
 }
 
 fn looking_hint(bar: &PtraceRefusal, facts: &EntryFacts) -> Option<Hint> {
     match (bar, facts.us.euid == Some(0)) {
-        (PtraceRefusal::SecurityModule, _) => hint!("see dmesg or the audit log"),
+        (PtraceRefusal::SecurityModule, _) => common::sentence!("see dmesg or the audit log"),
         (PtraceRefusal::Outside, _) => outside(facts),
-        (_, true) => hint!("this root user lacks CAP_SYS_PTRACE there: run it as a root user that has it"),
-        (PtraceRefusal::OtherUser { .. } | PtraceRefusal::OtherGroup { .. }, false) => Some(with_sudo()),
-        (_, false) => Some(with_sudo()),
+        (_, true) => {
+            common::sentence!("this root user lacks CAP_SYS_PTRACE there: run it as a root user that has it")
+        }
+        (PtraceRefusal::OtherUser { .. } | PtraceRefusal::OtherGroup { .. }, false) => with_sudo(),
+        (_, false) => with_sudo(),
     }
 }
 
@@ -123,21 +133,21 @@ fn against_the_rules(names: String, kinds: &[NamespaceKind], errno: Errno) -> Fa
     match errno {
         Errno::EPERM | Errno::ENOSYS if is_filtered() => {
             Failure::failed(names, "permission denied: a seccomp filter forbids setns(2)")
-                .hint("nsenter-rs itself runs in a container or sandbox: run it on the host")
+                .hint(common::hint!("nsenter-rs itself runs in a container or sandbox: run it on the host"))
         }
         Errno::EPERM => Failure::failed(
             names,
             "permission denied, although the caller has the capabilities that setns(2) requires",
         )
-        .hint(
-            "see dmesg or the audit log: a security module (SELinux, AppArmor, Landlock) may have refused it",
-        ),
+        .hint(common::sentence!(
+            "see dmesg or the audit log: a security module (SELinux, AppArmor, Landlock) may have refused it"
+        )),
         Errno::EINVAL if kinds.contains(&NamespaceKind::User) || kinds.contains(&NamespaceKind::Mnt) => {
             Failure::failed(
                 names,
                 "invalid argument: another process shares the root and working directory of nsenter-rs",
             )
-            .hint("start it from a shell: its parent process used clone(2) with CLONE_FS")
+            .hint(common::sentence!("start it from a shell: its parent process used clone(2) with CLONE_FS"))
         }
         errno => Failure::failed(names, errno.desc()),
     }
@@ -193,8 +203,9 @@ pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
     let over = Over::Known(facts.users.ours);
     let power = facts.users.power(&facts.us, capability.set(), over);
     if power.is_enough() {
-        return Failure::failed(what, "permission denied, although the caller has the capability")
-            .hint("see dmesg or the audit log: a seccomp filter or a security module refused it");
+        return Failure::failed(what, "permission denied, although the caller has the capability").hint(
+            common::sentence!("see dmesg or the audit log: a seccomp filter or a security module refused it"),
+        );
     }
     let needed = NeededCapability { capability, over, power, reasons: vec![Reason::ProgramInside] };
     let hint = without(&needed, &facts);
@@ -219,7 +230,7 @@ mod tests {
         let owner = world(1000, CapabilitySet::empty(), 10);
         assert_eq!(hint_for(&[NamespaceKind::Net], &owner).unwrap(), "enter its user namespace too: -U");
         let other = world(2000, CapabilitySet::empty(), 10);
-        assert_eq!(hint_for(&[NamespaceKind::Net], &other), Some(with_sudo()));
+        assert_eq!(hint_for(&[NamespaceKind::Net], &other), with_sudo());
         let above = world(0, CapabilitySet::all(), 0);
         assert_eq!(
             hint_for(&[NamespaceKind::Net], &above).unwrap(),

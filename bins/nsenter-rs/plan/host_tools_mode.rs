@@ -3,6 +3,7 @@
 use std::fmt;
 
 use common::failure::Failure;
+use common::typed::with_sudo;
 
 /// What the caller and the kernel can do with mounts: what the decision depends on.
 #[derive(Debug, Default, Clone, Copy)]
@@ -51,15 +52,19 @@ impl WhyNoGraft {
     pub fn refused(self) -> Failure {
         let what = format_args!("it needs a mount namespace of its own, which cannot be made here: {self}");
         let hint = match self {
-            WhyNoGraft::ForeignRoot => "use -m or -a instead of -r, or --trust-target",
-            WhyNoGraft::NoCapability => {
-                "run it with sudo, or use --trust-target (with the capabilities that you have)"
-            }
+            WhyNoGraft::ForeignRoot => common::sentence!("use -m or -a instead of -r, or --trust-target"),
+            WhyNoGraft::NoCapability => with_sudo(),
             WhyNoGraft::OldKernel => {
-                "use -n instead of -a (the program stays on the host), or --trust-target"
+                common::sentence!("use -n instead of -a (the program stays on the host), or --trust-target")
             }
         };
-        Failure::failed("--host-tools", what).hint(hint)
+        let failure = Failure::failed("--host-tools", what).hint(hint);
+        match self {
+            WhyNoGraft::NoCapability => {
+                failure.or_hint(common::sentence!("use --trust-target, with the capabilities that you have"))
+            }
+            _ => failure,
+        }
     }
 }
 

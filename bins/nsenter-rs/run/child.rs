@@ -64,7 +64,7 @@ fn not_forked(errno: Errno) -> Failure {
             "the PID namespace has ended: its first process has exited (or there is no memory)",
         ),
         Errno::EAGAIN => Failure::failed("fork", "the limit on the number of processes is reached")
-            .hint("ulimit -u, and pids.max of the caller's control group"),
+            .hint(common::sentence!("look at ulimit -u, and at pids.max of the caller's control group")),
         errno => Failure::failed("fork", errno.desc()),
     }
 }

@@ -159,7 +159,8 @@ fn fate(stream: BorrowedFd<'_>, name: &'static str) -> Result<StreamFate, Failur
     let device = (major(stat.st_rdev), minor(stat.st_rdev));
     let refused = |what| {
         let what = format_args!("is {what} of the host, and code of the container could use it");
-        Err(Failure::failed(name, what).hint("a file, a pipe or /dev/null; or --trust-target"))
+        Err(Failure::failed(name, what)
+            .hint(common::sentence!("use a file, a pipe or /dev/null there, or --trust-target")))
     };
     match stat.st_mode & S_IFMT {
         S_IFREG | S_IFBLK => Ok(StreamFate::Pipe(stat)),

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::io;
 
-use common::failure::{Failure, Status, with_sudo};
+use common::failure::{Failure, Status};
 use common::output::quotable;
+use common::typed::with_sudo;
 use nix::errno::Errno;
 
 /// Why a file cannot be made unreadable.
@@ -61,9 +62,11 @@ impl From<UnreadableError> for Failure {
     fn from(error: UnreadableError) -> Self {
         let failure = Failure::said(Status::Failed, &error);
         match error {
-            UnreadableError::NoUserNamespace(_) => failure.hint("sysctl user.max_user_namespaces"),
+            UnreadableError::NoUserNamespace(_) => {
+                failure.hint(common::hint!("sysctl user.max_user_namespaces"))
+            }
             UnreadableError::NotPermitted => failure.hint(with_sudo()),
-            UnreadableError::Chroot => failure.hint("run it outside of the chroot"),
+            UnreadableError::Chroot => failure.hint(common::sentence!("run it outside of the chroot")),
             UnreadableError::OldKernel
             | UnreadableError::FileSystem
             | UnreadableError::NotCopied

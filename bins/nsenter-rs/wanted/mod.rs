@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use common::cli::FindConfig;
 use common::each::Pattern;
 use common::failure::Failure;
-use common::hint;
 use common::namespace::NamespaceKind;
 use common::output::quotable;
 use common::target::Target;
@@ -199,12 +198,13 @@ impl Wanted {
     fn refuse_contradictions(&self) -> Result<(), Failure> {
         if self.host_tools && self.confine {
             let what = "cannot be used with --confine: the program is confined already, except for its user";
-            return Err(Failure::failed("--host-tools", what).hint("-S follow -G follow for TARGET's user"));
+            return Err(Failure::failed("--host-tools", what)
+                .hint(common::sentence!("use -S follow -G follow for the user of TARGET")));
         }
         if let (true, Some(TakenFrom::Named(directory))) = (self.is_fenced(), &self.wd) {
             let what = "cannot be used with --wd=DIR: code of the container could use that open directory of the host";
-            let hint = hint!(
-                "-W DIR (a directory of the container), or --trust-target (the container may use {})",
+            let hint = common::sentence!(
+                "use -W DIR for a directory of the container, or --trust-target if the container may use {}",
                 directory.display()
             );
             return Err(Failure::failed("--host-tools", what).hint(hint));
@@ -218,13 +218,12 @@ impl Wanted {
 
     fn refuse_without_target(&self) -> Result<(), Failure> {
         match (self.target.is_some(), self.each.is_some(), self.needs_target()) {
-            (false, false, Some(what)) => {
-                Err(Failure::failed(what, "no TARGET was given").hint("-t NAME or -t PID, before PROGRAM"))
-            }
+            (false, false, Some(what)) => Err(Failure::failed(what, "no TARGET was given")
+                .hint(common::sentence!("name a container or a process before PROGRAM: -t NAME, or -t PID"))),
             (_, true, None) => {
                 let program = self.program.first().map_or("".into(), |word| word.to_string_lossy());
                 Err(Failure::failed("--each", "no namespace was requested")
-                    .hint(hint!("-n or -a, before {}", program)))
+                    .hint(common::sentence!("use -n or -a, before {}", program)))
             }
             _ => Ok(()),
         }

@@ -25,11 +25,14 @@ pub fn wanted(cli: &Cli) -> Result<TargetView, Failure> {
     if let Some(given) = first([(all, "-a"), (mount, "-m"), (root, "-r")]) {
         let what =
             format!("cannot be used with {given}: the program then sees the container's own files anyway");
-        let instead = if all { "use -n -p -u -i -C instead" } else { "leave it out" };
-        let hint = common::hint!(
-            "{}: then a program of the host gets the inside view",
-            common::hint::Hint::say(instead)
-        );
+        let hint = match all {
+            true => {
+                common::sentence!(
+                    "use -n -p -u -i -C instead: then a program of the host gets the inside view"
+                )
+            }
+            false => common::sentence!("leave it out: then a program of the host gets the inside view"),
+        };
         return Err(Failure::failed(option, what).hint(hint));
     }
     if view.procfs && cli.running.no_fork {

@@ -49,7 +49,7 @@ fn dropped(evidence: &Evidence, seen: &TappedPacket, watched: &WatchedProbe) -> 
         false => format!("the answer came in on {link}"),
     };
     let verdict = |why: &str| Verdict::of(Cause::AnswerDroppedHere, format!("no answer: {by}, and {why}"));
-    let rules = evidence.inside(hint!("nft list ruleset"));
+    let rules = evidence.trace();
     if !seen.reached_ip {
         return verdict("tc or an ingress rule of the interface in here dropped it").advising(rules);
     }
@@ -72,7 +72,7 @@ fn dropped(evidence: &Evidence, seen: &TappedPacket, watched: &WatchedProbe) -> 
         IpsecFate::Dropped(drop) => {
             return verdict(&format!("was dropped in here: {}", drop.sentence()))
                 .fixed_by(evidence.inside(drop.undone_by()))
-                .advising(evidence.inside(Some(ipsec::shown_by(&drop))));
+                .advising(evidence.inside(ipsec::shown_by(&drop)));
         }
         IpsecFate::Changed | IpsecFate::Unknown => {
             return verdict("was dropped in here: an IPsec policy, or a firewall rule?")
@@ -118,7 +118,7 @@ pub(super) fn egress(evidence: &Evidence) -> Option<Verdict> {
             "no answer: {hop} ({}) answers {arp} on {link}, but the kernel in here does not accept that answer: a firewall rule?",
             macs.join(", ")
         );
-        let rules = evidence.inside(hint!("nft list ruleset"));
+        let rules = evidence.trace();
         return Some(Verdict::of(Cause::AnswerDroppedHere, text).advising(rules));
     }
     let text = format!("no answer: nothing left {link}: tc or an egress rule of it in here drops the packet");
@@ -168,5 +168,5 @@ pub(super) fn local(evidence: &Evidence) -> Option<Verdict> {
         false => (Cause::RequestDroppedHere, "a firewall inside?"),
     };
     let text = format!("no answer, although it is an address inside: {what}");
-    Some(Verdict::of(cause, text).advising(evidence.inside(hint!("nft list ruleset"))))
+    Some(Verdict::of(cause, text).advising(evidence.trace()))
 }

@@ -234,7 +234,7 @@ pub(super) fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<V
             link(came)
         );
         let fate = if request == IpsecFate::Plain { answer } else { request };
-        return first(Passage::AnswerOut).is_none().then(|| host_drops(&text, &fate));
+        return first(Passage::AnswerOut).is_none().then(|| host_drops(evidence, &text, &fate));
     }
     let (fate, what, at) =
         match (first(Passage::RequestOut), first(Passage::AnswerIn), first(Passage::AnswerOut)) {
@@ -253,14 +253,14 @@ pub(super) fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<V
     };
     let text =
         format!("this host received the {what} on {}, and it was not seen to leave again{rule}", link(at));
-    Some(host_drops(&text, &fate))
+    Some(host_drops(evidence, &text, &fate))
 }
 
-fn host_drops(text: &str, fate: &IpsecFate) -> Verdict {
+fn host_drops(evidence: &Evidence, text: &str, fate: &IpsecFate) -> Verdict {
     let verdict = Verdict::of(Cause::HostDrops, format!("no answer: {text}"));
     match fate {
-        IpsecFate::Dropped(drop) => verdict.fixed_by(drop.undone_by()).advising(Some(ipsec::shown_by(drop))),
-        _ => verdict.advising(hint!("nft list ruleset")),
+        IpsecFate::Dropped(drop) => verdict.fixed_by(drop.undone_by()).advising(ipsec::shown_by(drop)),
+        _ => verdict.advising(evidence.trace()),
     }
 }
 

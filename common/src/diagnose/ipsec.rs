@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::evidence::{HostSight, Passage};
 use super::{Cause, Evidence, ProbeKind, Verdict};
 use crate::firewall::{FilterPacket, IpsecDrop, IpsecFate, PacketProtocol};
+use crate::hint;
 use crate::hint::Hint;
 use crate::netlink::IpsecDirection;
 use crate::target::Transport;
@@ -78,13 +79,13 @@ pub(super) fn unsent(evidence: &Evidence) -> Option<Verdict> {
 pub(super) fn not_sent(evidence: &Evidence, drop: &IpsecDrop, begins: &str) -> Verdict {
     Verdict::of(Cause::XfrmPolicy, format!("{begins}: {}", drop.sentence()))
         .fixed_by(evidence.inside(drop.undone_by()))
-        .advising(evidence.inside(Some(shown_by(drop))))
+        .advising(evidence.inside(shown_by(drop)))
 }
 
 /// What shows the policies, or the states that are missing.
-pub(super) fn shown_by(drop: &IpsecDrop) -> Hint {
-    Hint::say(match drop {
-        IpsecDrop::NoState(..) => "ip xfrm state",
-        IpsecDrop::Blocks(_) | IpsecDrop::Default(_) => "ip xfrm policy",
-    })
+pub(super) fn shown_by(drop: &IpsecDrop) -> Option<Hint> {
+    match drop {
+        IpsecDrop::NoState(..) => hint!("ip xfrm state"),
+        IpsecDrop::Blocks(_) | IpsecDrop::Default(_) => hint!("ip xfrm policy"),
+    }
 }

@@ -6,7 +6,7 @@ use super::evidence::{DestState, FilterHook, NeighbourAnswer};
 use super::words::in_words;
 use super::{Cause, Evidence, ProbeKind, Verdict, here, hop};
 use crate::hint;
-use crate::hint::Hint;
+use crate::hint::{Hint, Verbatim};
 use crate::netlink::ListeningSocket;
 use crate::output::one_line;
 use crate::target::{DestPort, Transport};
@@ -65,7 +65,7 @@ pub(super) fn not_sent(evidence: &Evidence) -> Option<Verdict> {
     let text = format!(
         "no answer: nothing left {link}: a rule of the output or postrouting hook, or tc, in here drops the packet"
     );
-    Some(Verdict::of(Cause::NotSent, text).advising(evidence.inside(hint!("nft list ruleset"))))
+    Some(Verdict::of(Cause::NotSent, text).advising(evidence.trace()))
 }
 
 /// The host saw it, and did not pass it on. Of what is for the host itself the sockets there tell more.
@@ -172,5 +172,5 @@ fn at(evidence: &Evidence) -> impl Iterator<Item = &ListeningSocket> {
 fn look_there(evidence: &Evidence, port: DestPort) -> Option<Hint> {
     let list = if port.transport == Transport::Tcp { "ss -ltn" } else { "ss -lun" };
     let target = evidence.dest_target.as_deref()?;
-    hint!("nsenter-rs -t {} -n {}", target, Hint::say(list))
+    hint!("nsenter-rs -t {} -n {}", target, Verbatim(list))
 }

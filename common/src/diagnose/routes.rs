@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::{Cause, Verdict, words};
 use crate::cidr::Cidr;
 use crate::hint;
-use crate::hint::Hint;
+use crate::hint::{Hint, Verbatim};
 use crate::netlink::{Address, Link, Route, Rule};
 use crate::output::one_line;
 use crate::target::Name;
@@ -107,8 +107,8 @@ impl NoRoute {
         "no route from inside".to_owned()
     }
 
-    fn ip(&self) -> Hint {
-        Hint::say(if self.is_ipv4 { "ip" } else { "ip -6" })
+    fn ip(&self) -> Verbatim {
+        Verbatim(if self.is_ipv4 { "ip" } else { "ip -6" })
     }
 
     fn inside(&self, command: Option<Hint>) -> Option<Hint> {

@@ -37,10 +37,10 @@ pub(super) fn refused(evidence: &Evidence) -> Option<Verdict> {
 pub(super) fn egress_rules(evidence: &Evidence) -> Option<hint::Hint> {
     let is_nft = evidence.hooks.as_ref().is_some_and(|hooks| hooks.contains(&FilterHook::Egress));
     let link = evidence.pasted_link();
-    evidence.inside(match link {
-        Some(link) if !is_nft => hint!("tc -s qdisc show dev {}", link),
-        _ => hint!("nft list ruleset"),
-    })
+    match link {
+        Some(link) if !is_nft => evidence.inside(hint!("tc -s qdisc show dev {}", link)),
+        _ => evidence.trace(),
+    }
 }
 
 /// EPERM: netfilter's output and postrouting hooks say so, and so do programs of bpf(2) and IPsec policies.
@@ -55,7 +55,7 @@ fn not_permitted(evidence: &Evidence) -> Verdict {
         return Verdict::of(Cause::ConntrackFull, text)
             .fixed_by(hint!("sysctl -w net.netfilter.nf_conntrack_max={}", more));
     }
-    let rules = evidence.inside(hint!("nft list ruleset"));
+    let rules = evidence.trace();
     let Some(hooks) = &evidence.hooks else {
         let text = format!("nothing was sent: {why}: a firewall's OUTPUT rule inside?");
         return Verdict::of(Cause::NotSent, text).advising(rules);

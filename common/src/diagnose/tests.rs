@@ -213,7 +213,7 @@ fn a_refusal_to_send_is_told_by_what_refuses() {
         let (cause, text, hint) = said(&evidence);
         assert_eq!(cause, "not-sent-output");
         assert!(text.starts_with("nothing was sent: Operation not permitted"), "{text}");
-        assert_eq!(hint, "nsenter-rs -t nginx -n nft list ruleset");
+        assert_eq!(hint, "netns-trace nginx 10.1.0.9");
     }
     evidence.conntrack = Some(Conntrack { count: 8, max: 8 });
     assert_eq!(said(&evidence).0, "conntrack-full");

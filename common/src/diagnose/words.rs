@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::{Evidence, ProbeKind};
 use crate::hint;
-use crate::hint::Hint;
+use crate::hint::{Hint, Verbatim};
 use crate::netlink::Link;
 use crate::output::one_line;
 use crate::packet::IpFamily;
@@ -29,8 +29,8 @@ impl Evidence {
     }
 
     /// `ip`, or `ip -6`.
-    pub(super) fn ip(&self) -> Hint {
-        Hint::say(if self.to.is_ipv4() { "ip" } else { "ip -6" })
+    pub(super) fn ip(&self) -> Verbatim {
+        Verbatim(if self.to.is_ipv4() { "ip" } else { "ip -6" })
     }
 
     /// The link's name if it can stand in a command: the container chooses it.
@@ -55,9 +55,11 @@ impl Evidence {
         let link = link.as_ref().map_or("any", Name::as_str);
         let filter = match self.probe {
             ProbeKind::Port(DestPort { transport, number }) => {
-                hint!("{} port {}", Hint::say(transport.as_str()), number)?
+                hint!("{} port {}", Verbatim(transport.as_str()), number)?
             }
-            ProbeKind::Echo { .. } => Hint::say(if self.to.is_ipv4() { "icmp" } else { "icmp6" }),
+            ProbeKind::Echo { .. } => {
+                hint!("{}", Verbatim(if self.to.is_ipv4() { "icmp" } else { "icmp6" }))?
+            }
         };
         self.inside(hint!("tcpdump -ni {} {}", link, filter))
     }

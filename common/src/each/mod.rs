@@ -17,9 +17,6 @@ use crate::find::{ContainerList, FindError, VerifiedContainer, list_matching, li
 use crate::output::quotable;
 use crate::process::Process;
 
-/// The command that shows those that do not run.
-const ALL: &str = "cpid --list --all";
-
 /// The containers that match `word`, the pattern as it was typed: each set of namespaces once, and whether every engine could
 /// be asked. Errors meanwhile are printed, and with `-v` also which containers share `what`.
 ///
@@ -91,12 +88,13 @@ pub fn no_match(pattern: &str, stopped: usize) -> Failure {
     let about = quotable(pattern);
     match stopped {
         0 if is_plain(pattern) => Failure::no(about, "no running container matches")
-            .hint("cpid --list; quote a PATTERN with *, so that the shell does not expand it"),
-        0 => Failure::no(about, "no running container matches").hint("cpid --list"),
-        1 => Failure::no(about, "no running container matches, only 1 that is not running").hint(ALL),
+            .hint(crate::sentence!("quote a PATTERN with *, so that the shell does not expand it")),
+        0 => Failure::no(about, "no running container matches").hint(crate::hint!("cpid --list")),
+        1 => Failure::no(about, "no running container matches, only 1 that is not running")
+            .hint(crate::hint!("cpid --list --all")),
         more => {
             Failure::no(about, format_args!("no running container matches, only {more} that are not running"))
-                .hint(ALL)
+                .hint(crate::hint!("cpid --list --all"))
         }
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use nix::unistd::{Pid, Uid};
 
-use crate::failure::{Failure, Status, with_sudo};
+use crate::failure::{Failure, Status};
 use crate::output::one_line;
 use crate::target::EngineName;
+use crate::typed::{again, with_sudo};
 
 /// As much of an engine's own words, or of those in its files, as an error quotes.
 pub(super) const LONGEST_WORDS: usize = 300;
@@ -220,27 +221,28 @@ impl From<EngineError> for Failure {
         let failure = match &error {
             EngineError::Absent { engine: EngineName::Docker, .. }
             | EngineError::Stale { engine: EngineName::Docker, .. }
-            | EngineError::Dead { engine: EngineName::Docker, .. } => failure.hint(
-                "start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock",
-            ),
-            EngineError::NotPermitted { .. } | EngineError::Unreadable { .. } => failure.hint(with_sudo()),
-            EngineError::Address { address, .. } if address.starts_with('/') => {
-                failure.hint(crate::hint!("DOCKER_HOST=unix://{}", address))
+            | EngineError::Dead { engine: EngineName::Docker, .. } => {
+                failure.hint(crate::hint!("systemctl start docker"))
             }
-            EngineError::Remote { .. } => failure.hint("run the tool on that host"),
+            EngineError::NotPermitted { .. } | EngineError::Unreadable { .. } => failure.hint(with_sudo()),
+            EngineError::Address { address, .. } if address.starts_with('/') => failure
+                .hint(again().and_then(|line| crate::hint!("env DOCKER_HOST=unix://{} {}", address, line))),
+            EngineError::Remote { .. } => failure.hint(crate::sentence!("run the tool on that host")),
             EngineError::OtherPidNamespace { listener: None, .. } | EngineError::EarlierProcess { .. } => {
-                failure.hint("run it on the host, or in a container with --pid=host")
+                failure.hint(crate::sentence!("run it on the host, or in a container with --pid=host"))
             }
             EngineError::OtherPidNamespace { listener: Some(pid), .. } => {
-                failure.hint(crate::hint!("run it where that engine runs: nsenter -t {} -a", pid))
+                failure.hint(crate::sentence!("run it where that engine runs: nsenter -t {} -a", pid))
             }
-            EngineError::Slow { .. } => {
-                failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine")
-            }
+            EngineError::Slow { .. } => failure
+                .hint(crate::same_with!("--engine-timeout 5s"))
+                .or_hint(crate::sentence!("use pid:N, which needs no engine")),
             EngineError::Unlocated { why: Some(why), .. } => {
                 failure.hint(Failure::from((**why).clone()).hint)
             }
-            EngineError::Unrecorded { .. } => failure.hint("pid:N needs no engine"),
+            EngineError::Unrecorded { .. } => {
+                failure.hint(crate::sentence!("use pid:N, which needs no engine"))
+            }
             _ => failure,
         };
         failure.caused_by(error)

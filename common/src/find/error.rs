@@ -8,14 +8,16 @@ use nix::unistd::Pid;
 
 use super::{NetworkError, UnplacedProcess, meant};
 use crate::engine::{Container, ContainerState, EngineError, EngineName, EngineSession};
-use crate::failure::{Failure, Status, with_sudo};
+use crate::failure::{Failure, Status};
 use crate::hint;
 use crate::hint::Hint;
 use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
 use crate::process::ProcessError;
+use crate::sentence;
 use crate::target::{LinkName, Name, Target, UserWord};
+use crate::typed::{instead_of, with_sudo};
 
 /// Why a TARGET was not found.
 #[derive(Debug, thiserror::Error)]
@@ -198,9 +200,9 @@ impl From<FindError> for Failure {
             | FindError::Exited(_)
             | FindError::NoSuchLink(_)
             | FindError::NoSuchUser(_) => no(message),
-            FindError::Orphan { ref link, .. } => {
-                no(message).hint(crate::hint!("netns:{}, or netns-link --rm {}", link, link))
-            }
+            FindError::Orphan { ref link, .. } => no(message)
+                .hint(crate::hint!("netns-link --rm {}", link))
+                .or_hint(sentence!("use netns:{} for the network that it keeps", link)),
             FindError::NotRunning(container) => match container.state {
                 ContainerState::Created | ContainerState::Exited => no(message).hint(container.start_hint()),
                 _ => no(message),
@@ -211,7 +213,7 @@ impl From<FindError> for Failure {
             FindError::CannotTell { target, hit, engine, why } => {
                 let failure = Failure::said(Status::Failed, message);
                 match hit.and_then(|hit| alone(&target, &hit, engine)) {
-                    Some(word) => failure.hint(hint!("use {} for that container", word)),
+                    Some(word) => failure.hint(sentence!("use {} for that container", word)),
                     None => failure.hint(Failure::from(*why).hint),
                 }
             }
@@ -220,7 +222,7 @@ impl From<FindError> for Failure {
                 let words = words_for_each(name.as_ref(), &hits);
                 let typed = [pid.to_string(), format!("pid:{pid}")];
                 let hint = match words.as_slice() {
-                    [Some(word)] => meant::instead_of(&typed.each_ref().map(String::as_str), word),
+                    [Some(word)] => instead_of(&typed.each_ref().map(String::as_str), word),
                     _ => some_of(words),
                 };
                 no(message).hint(hint)
@@ -232,7 +234,7 @@ impl From<FindError> for Failure {
                 let failure = Failure::said(Status::Failed, message);
                 if unplaced.was_looked_at { failure } else { failure.hint(with_sudo()) }
             }
-            FindError::Unproven(container) => Failure::said(Status::Failed, message).hint(hint!(
+            FindError::Unproven(container) => Failure::said(Status::Failed, message).hint(sentence!(
                 "does that engine run on this host? pid:{} is that process, whosever it is",
                 container.pid.map_or(0, Pid::as_raw)
             )),
@@ -315,7 +317,11 @@ const MOST_HINTED: usize = 4;
 
 fn some_of(words: Vec<Option<String>>) -> Option<Hint> {
     let words: Vec<String> = words.into_iter().flatten().take(MOST_HINTED).collect();
-    if words.is_empty() { None } else { hint::any_of(&words) }
+    if words.is_empty() {
+        None
+    } else {
+        hint::any_of(&words).and_then(|words| sentence!("say which: {}", words))
+    }
 }
 
 fn did_you_mean(nearest: &[String]) -> String {
@@ -377,7 +383,7 @@ mod tests {
 
     fn hinted(target: &str, hits: Vec<Container>) -> String {
         let failure = Failure::from(FindError::Ambiguous { target: target.parse().unwrap(), hits });
-        failure.hint.unwrap().to_string()
+        failure.hint.unwrap().strip_prefix("say which: ").unwrap().to_owned()
     }
 
     #[test]

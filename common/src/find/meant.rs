@@ -5,16 +5,14 @@ use std::collections::BTreeSet;
 
 use super::answers::{ask, is_others};
 use crate::engine::{EngineName, EngineSession, engines};
-use crate::failure;
 use crate::hint;
 use crate::hint::Hint;
 use crate::output::is_harmful;
 use crate::target::{LinkName, Mac, SocketPlace, Target, WireAddress};
+use crate::typed::{for_job, instead_of};
 
 /// No more names are offered.
 const MOST_NAMES: usize = 3;
-/// A longer command line is not repeated in a hint.
-const MOST_CHARACTERS: usize = 200;
 
 /// The TARGET that `word` is without its kind: `ip:198.19.0.2` for `198.19.0.2`.
 fn with_kind(word: &str) -> Option<String> {
@@ -37,57 +35,27 @@ pub fn hint_for_refused(word: &str) -> Option<Hint> {
         return instead_of(&[word], &meant);
     }
     if SocketPlace::is_meant(word) {
-        return hint!("cpid {} prints the PID of what listens there, which is a TARGET", word);
+        return hint!("cpid {}", word);
     }
     let is_pattern = word.contains(['*', '?', '['])
         && word.chars().all(|c| c.is_ascii_alphanumeric() || "_.+@,-*?[]!:/".contains(c));
     match is_pattern {
-        true => hint!("nsenter-rs --each {} -n ip addr, or cpid --list", word),
+        true => hint!("nsenter-rs --each {} -n ip addr", word),
         false => None,
     }
 }
 
 /// What helps whoever typed `target`, which is no container.
 pub(super) fn hint_for_unknown(target: &Target) -> Option<Hint> {
-    let Target::Container { engine, name, .. } = target else { return Some(Hint::say("cpid --list")) };
+    let Target::Container { engine, name, .. } = target else { return hint!("cpid --list") };
     let word = name.as_str();
     if let (None, Some(meant)) = (engine, with_kind(word)) {
         return instead_of(&[word], &meant);
     }
-    match (engine, word) {
-        (None, "help") => failure::typed().and_then(|(tool, _)| hint!("{} --help", tool)),
-        (None, "version") => failure::typed().and_then(|(tool, _)| hint!("{} --version", tool)),
-        (Some(engine), _) => hint!("cpid --list --engine {}", engine),
-        _ => Some(Hint::say("cpid --list")),
+    match engine {
+        None => for_job(word).or_else(|| hint!("cpid --list")),
+        Some(engine) => hint!("cpid --list --engine {}", engine),
     }
-}
-
-/// The command line as it was typed, with `meant` in place of what was typed for it, which is one of `typed`; or else
-/// `meant` alone.
-pub(super) fn instead_of(typed: &[&str], meant: &str) -> Option<Hint> {
-    let line = failure::typed().and_then(|(tool, words)| replaced(&tool, &words, typed, meant));
-    line.or_else(|| hint!("use {}", meant))
-}
-
-/// `None` where several words were typed so and none is an option's value, or the line is too long.
-fn replaced(tool: &str, words: &[String], typed: &[&str], meant: &str) -> Option<Hint> {
-    let is_option = |word: &str| word == "-t" || word == "--target";
-    // For each word that fits: what stands in front of it in the same word, and whether it is the option's value.
-    let fits = |(at, word): (usize, &String)| {
-        let front = ["", "-t", "--target="]
-            .into_iter()
-            .find(|front| word.strip_prefix(front).is_some_and(|rest| typed.contains(&rest)))?;
-        let is_value = !front.is_empty() || at.checked_sub(1).is_some_and(|before| is_option(&words[before]));
-        Some((at, front, is_value))
-    };
-    let all: Vec<(usize, &str, bool)> = words.iter().enumerate().filter_map(fits).collect();
-    let value = all.iter().find(|(_, _, is_value)| *is_value);
-    let (at, front, _) = *value.or_else(|| all.first().filter(|_| all.len() == 1))?;
-    let mut line = vec![tool.to_owned()];
-    line.extend(words.iter().cloned());
-    line[at + 1] = format!("{front}{meant}");
-    let hint = Hint::words(&line)?;
-    (hint.chars().count() <= MOST_CHARACTERS).then_some(hint)
 }
 
 /// Names of containers that look like the one in `target`, at most three. Only engines of ours that have `answered` are
@@ -165,24 +133,5 @@ mod tests {
         for word in ["nginx", "0242ac110005", "web@db", "1.2.3", "a:b"] {
             assert_eq!(with_kind(word), None, "{word}");
         }
-    }
-
-    #[test]
-    fn the_command_is_repeated_with_the_word_that_was_meant() {
-        let line = |words: &str, typed: &str, meant: &str| {
-            let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-            replaced("nsenter-rs", &words, &[typed], meant).map(|hint| hint.to_string())
-        };
-        let said = |words: &str| line(words, "10.0.0.2", "ip:10.0.0.2");
-        let right = Some("nsenter-rs -t ip:10.0.0.2 -n ping 10.0.0.2".to_owned());
-        assert_eq!(said("-t 10.0.0.2 -n ping 10.0.0.2"), right);
-        assert_eq!(said("-t10.0.0.2 -n"), Some("nsenter-rs -tip:10.0.0.2 -n".to_owned()));
-        assert_eq!(said("--target=10.0.0.2"), Some("nsenter-rs '--target=ip:10.0.0.2'".to_owned()));
-        let digits = line("-S 4711 -t 4711 -n id", "4711", "docker:4711");
-        assert_eq!(digits.as_deref(), Some("nsenter-rs -S 4711 -t docker:4711 -n id"));
-        assert_eq!(said("10.0.0.2 10.0.0.2"), None, "which of them is not known");
-        assert_eq!(said("web"), None);
-        assert_eq!(line("-t a;b x", "a;b", "docker:a;b"), Some("nsenter-rs -t 'docker:a;b' x".to_owned()));
-        assert_eq!(said(&format!("10.0.0.2 {}", "x".repeat(300))), None);
     }
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 use nix::unistd::Uid;
 
 use super::cgroups;
-use crate::failure::{Failure, Status, with_sudo};
+use crate::failure::{Failure, Status};
 use crate::hint::Hint;
 use crate::map::{MapError, OwnerNetns, UnseenNamespaces};
 use crate::netns;
 use crate::output::one_line;
 use crate::target::{Target, WireAddress};
+use crate::typed::with_sudo;
 
 /// Why no owner of an address or veth, or no certain one, was found.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +128,7 @@ impl From<NetworkError> for Failure {
             NetworkError::NoOwner { target: Target::Ip(WireAddress { address, zone: Some(_) }), unseen }
                 if unseen.is_empty() =>
             {
-                let hint = crate::hint!("ip:{} looks behind every interface", address);
+                let hint = crate::sentence!("use ip:{}, which looks behind every interface", address);
                 failure.with_status(Status::No).hint(hint)
             }
             NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => failure.with_status(Status::No),
@@ -139,11 +140,11 @@ impl From<NetworkError> for Failure {
             }
             NetworkError::NotAlone { candidates, .. } => {
                 let few = some_of(candidates);
-                failure.hint(few.and_then(|few| crate::hint!("say which: {}", few)))
+                failure.hint(few.and_then(|few| crate::sentence!("say which: {}", few)))
             }
             NetworkError::OfStrangers { candidates, .. } => {
                 let few = some_of(candidates);
-                failure.hint(few.and_then(|few| crate::hint!("use {} for that network", few)))
+                failure.hint(few.and_then(|few| crate::sentence!("use {} for that network", few)))
             }
             _ => failure,
         }
@@ -246,7 +247,7 @@ mod tests {
         assert!(failure.text().starts_with(
             "ip:10.0.0.2: may not mean this one alone:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  not looked at: 1 process"
         ));
-        assert_eq!(failure.hint, Some(with_sudo()));
+        assert_eq!(failure.hint, with_sudo());
     }
 
     #[test]

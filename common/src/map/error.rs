@@ -73,7 +73,7 @@ impl From<MapError> for Failure {
         match error {
             MapError::NoLink(_) | MapError::OtherPeer { .. } => Failure::from_error(Status::No, error),
             MapError::NoZone(ref zoned) => {
-                let hint = crate::hint!("ip:{} looks behind every interface", zoned.address);
+                let hint = crate::sentence!("use ip:{}, which looks behind every interface", zoned.address);
                 Failure::from_error(Status::No, error).hint(hint)
             }
             MapError::Namespace(error) => error.into(),

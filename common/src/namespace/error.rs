@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use nix::unistd::Pid;
 
 use super::NamespaceKind;
-use crate::failure::{Failure, Status, with_sudo};
+use crate::failure::{Failure, Status};
+use crate::typed::with_sudo;
 
 /// Why a namespace cannot be opened or entered.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::holder::LockHolder;
 use super::{DIRECTORY, path};
-use crate::failure::{Failure, Status, with_sudo};
+use crate::failure::{Failure, Status};
 use crate::target::LinkName;
+use crate::typed::with_sudo;
 
 /// Why a name cannot be made, read or removed.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +65,7 @@ impl From<NetnsError> for Failure {
         let failure = Failure::said(Status::Failed, &error);
         let failure = match &error {
             NetnsError::NotPermitted { .. } => failure.hint(with_sudo()),
-            NetnsError::Taken { name, .. } => {
-                failure.hint(crate::hint!("--as OTHERNAME, or: netns-link --rm {}", name))
-            }
+            NetnsError::Taken { name, .. } => failure.hint(crate::hint!("netns-link --rm {}", name)),
             NetnsError::Held { holder, .. } => failure.hint(holder.hint()),
             _ => failure,
         };

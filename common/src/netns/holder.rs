@@ -19,14 +19,10 @@ pub struct LockHolder {
 }
 
 impl LockHolder {
-    /// The command that shows whether it was stopped, and the one that continues it.
+    /// The command that shows whether it was stopped (T).
     pub fn hint(&self) -> Option<Hint> {
         let pid = self.pid?;
-        crate::hint!(
-            "ps -o pid,stat,args -p {} says what it does; if it was stopped (T): kill -CONT {}",
-            pid,
-            pid
-        )
+        crate::hint!("ps -o pid,stat,args -p {}", pid)
     }
 
     /// The process that holds the lock on this file.

@@ -10,6 +10,7 @@ use crate::map::{LookDepth, MapError, UnseenNamespaces};
 use crate::output::one_line;
 use crate::process::Process;
 use crate::target::{SocketPlace, Transport};
+use crate::typed::with_sudo_for_users;
 
 /// A process can end, or close its socket, between two looks: then there is another.
 const TRIES: u32 = 3;
@@ -82,7 +83,7 @@ impl From<PortError> for Failure {
             }
             PortError::CannotTell { ref lines, .. } => {
                 let lines = lines.clone();
-                Failure::from_error(Status::Failed, error).and_lines(lines)
+                Failure::from_error(Status::Failed, error).and_lines(lines).hint(with_sudo_for_users())
             }
             PortError::Several { ref lines, narrower, .. } => {
                 let lines = lines.clone();

@@ -98,7 +98,7 @@ impl From<ProcessError> for Failure {
                 Failure::failed(format_args!("PID {pid}"), &error)
             }
             ProcessError::OtherProc(pid) => Failure::failed(format_args!("PID {pid}"), &error)
-                .hint("mount one of this PID namespace: mount -t proc proc /proc, or unshare --mount-proc"),
+                .hint(crate::hint!("mount -t proc proc /proc")),
             ProcessError::Proc { pid, .. } => Failure::failed(format_args!("PID {pid}"), &error),
         };
         failure.caused_by(error)

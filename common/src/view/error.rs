@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use nix::unistd::Pid;
 use rustix::io::Errno;
 
-use crate::failure::{Failure, Status, with_sudo};
+use crate::failure::{Failure, Status};
 use crate::namespace::{Namespace, NamespaceKind};
 use crate::process::ProcessError;
 use crate::target::LinkName;
+use crate::typed::with_sudo;
 
 /// Why a program cannot be shown what the target sees.
 #[derive(Debug, thiserror::Error)]
@@ -77,11 +78,13 @@ impl From<ViewError> for Failure {
         let failure = match &error {
             ViewError::OutOfReach(_) => failure.hint(with_sudo()),
             ViewError::NoPlace(file) => failure.hint(crate::hint!("ls -l {}; touch {}", file, file)),
-            ViewError::NoConfiguration(name) => failure
-                .hint(crate::hint!("write /etc/netns/{}/resolv.conf, or name a process that is in it", name)),
+            ViewError::NoConfiguration(name) => failure.hint(crate::sentence!(
+                "write /etc/netns/{}/resolv.conf, or name a process that is in it",
+                name
+            )),
             ViewError::NotPermitted { .. } => failure.hint(with_sudo()),
             ViewError::Covered { place, .. } => failure.hint(crate::hint!("findmnt -R {}", place)),
-            ViewError::Chroot => failure.hint("run it outside of the chroot"),
+            ViewError::Chroot => failure.hint(crate::sentence!("run it outside of the chroot")),
             ViewError::NoFile { .. } | ViewError::Io { .. } | ViewError::Process(_) => failure,
         };
         failure.caused_by(error)

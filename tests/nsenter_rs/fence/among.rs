@@ -40,7 +40,7 @@ fn code_of_a_container_is_root_among_no_processes_links_or_memory_that_the_conta
     ];
     for (options, what) in refused {
         let ran = enter(options, &pid).run().fails_with(1);
-        ran.stderr_has(what).stderr_has("hint: -a").stdout_is("");
+        ran.stderr_has(what).stderr_has("hint: use -a").stdout_is("");
         let mut explain = lab.tool("nsenter-rs");
         explain.env("PATH", PATH).args(["-t", &web.pid.to_string(), "-H", "--explain"]).args(options);
         explain.arg("true").run().stderr_has(what);

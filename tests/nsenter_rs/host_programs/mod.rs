@@ -127,12 +127,12 @@ fn refusal_is_right(served: &Served<'_>, case: &Case, ran: &Ran) -> bool {
     let Some(needs) = case.needs else { return false };
     // On the host these would do something else.
     let first = match needs {
-        "SYS_ADMIN" => "hint: --cap-add".to_owned(),
-        _ => format!("hint: nsenter-rs -t {} -n {} (", served.name, words.join(" ")),
+        "SYS_ADMIN" => "hint: give --cap-add".to_owned(),
+        _ => format!("hint: nsenter-rs -t {} -n {}", served.name, words.join(" ")),
     };
-    let helps = ran.stderr.lines().any(|line| {
-        line.starts_with(&first) && line.find("--cap-add").is_some_and(|at| line[at..].contains(needs))
-    });
+    let hints = || ran.stderr.lines().filter(|line| line.starts_with("hint: "));
+    let adds = |line: &str| line.find("--cap-add").is_some_and(|at| line[at..].contains(needs));
+    let helps = hints().next().is_some_and(|line| line.starts_with(&first)) && hints().any(adds);
     helps && ran.stdout.is_empty() && ran.status.is_some_and(|status| status.code() == Some(1))
 }
 

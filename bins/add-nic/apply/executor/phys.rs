@@ -5,6 +5,7 @@ use std::fs;
 use common::failure::Failure;
 use common::map::{self, MapEntry};
 use common::netlink::{Link, NetlinkError, Socket};
+use common::typed::then_again;
 use nix::errno::Errno;
 
 use super::{Executor, StepError};
@@ -95,8 +96,8 @@ impl Executor {
         match self.sockets.host.link_named(name)? {
             Some(link) if !moved.matches(&link) => {
                 let why =
-                    Failure::failed(name, "the host has another interface of this name").hint(common::hint!(
-                        "ip link set {} down; ip link set {} name NEW; repeat this command",
+                    Failure::failed(name, "the host has another interface of this name").hint(common::sentence!(
+                        "give it another name, then repeat this command: ip link set {} down; ip link set {} name NEW",
                         name,
                         name
                     ));
@@ -252,11 +253,11 @@ fn elsewhere(moved: &MovedNic, found: Option<(MapEntry, String)>) -> Failure {
         (None, None) => entry.to_string(),
     };
     let what = format_args!("was moved on from the container: it is {now} in {file} now");
-    Failure::failed(name, what).hint(common::hint!(
-        "nsenter --net={} ip link set {} netns $$; repeat this command",
+    Failure::failed(name, what).hint(then_again(common::hint!(
+        "nsenter --net={} ip link set {} netns $$",
         file,
         now
-    ))
+    )))
 }
 
 fn name_taken(error: NetlinkError, moved: &MovedNic) -> StepError {

@@ -11,10 +11,10 @@ use std::fs::File;
 use std::io::Write;
 
 use common::failure::Failure;
-use common::hint;
 use common::hint::Hint;
 use common::namespace::{Namespace, NamespaceKind};
 use common::process::Process;
+use common::sentence;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
@@ -67,9 +67,9 @@ fn open(group: Group, mounts: &[HierarchyMount]) -> Result<OpenedGroup, Failure>
             Ok((directory, _)) if mounts::is_frozen(&directory) => {
                 let failure =
                     Failure::failed(group, "is frozen, as in a paused container: the program would not run");
-                return Err(
-                    failure.hint("unpause the container first: docker unpause NAME, or podman unpause NAME")
-                );
+                return Err(failure.hint(common::sentence!(
+                    "unpause the container first: docker unpause NAME, or podman unpause NAME"
+                )));
             }
             Ok((_, procs)) => return Ok(OpenedGroup { group, procs: procs.into() }),
             Err(Errno::ESTALE) => {}
@@ -91,8 +91,8 @@ fn open(group: Group, mounts: &[HierarchyMount]) -> Result<OpenedGroup, Failure>
 
 fn mount_command(group: &Group) -> Option<Hint> {
     match group.controllers.as_str() {
-        "" => hint!("mount -t cgroup2 none DIRECTORY"),
-        controllers => hint!("mount -t cgroup -o {} none DIRECTORY", controllers),
+        "" => sentence!("make it visible: mount -t cgroup2 none DIRECTORY"),
+        controllers => sentence!("make it visible: mount -t cgroup -o {} none DIRECTORY", controllers),
     }
 }
 

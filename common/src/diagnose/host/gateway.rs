@@ -8,7 +8,7 @@ use super::leftovers::out_of_bridge;
 use super::segment::{GatewayClients, LinkSegment, all_default_routes, default_routes, networks};
 use super::{Finding, FindingKind};
 use crate::hint;
-use crate::hint::Hint;
+use crate::hint::{Hint, Verbatim};
 use crate::netlink::{Neighbour, Route};
 
 /// NUD_FAILED, and NUD_NOARP with NUD_PERMANENT: linux/neighbour.h.
@@ -165,7 +165,7 @@ fn silent_router(
 
 /// The same route by another router.
 fn replace_default(facts: &HostFacts, spot: LinkSpot<'_>, route: &Route, gateway: IpAddr) -> Option<Hint> {
-    let ip = Hint::say(if gateway.is_ipv4() { "ip" } else { "ip -6" });
+    let ip = Verbatim(if gateway.is_ipv4() { "ip" } else { "ip -6" });
     let name = spot.pasted()?;
     // The kernel's own metric of IPv6.
     let command = match (route.metric, gateway.is_ipv4()) {

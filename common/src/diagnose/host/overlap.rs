@@ -5,7 +5,7 @@ use super::segment::{LinkSegment, MAIN_TABLE, networks};
 use super::{Finding, FindingKind};
 use crate::cidr::Cidr;
 use crate::hint;
-use crate::hint::Hint;
+use crate::hint::{Hint, Verbatim};
 use crate::map::LinkPlace;
 use crate::netlink::{Route, UNICAST};
 
@@ -166,7 +166,7 @@ fn overlap(
 }
 
 fn remove_route(facts: &HostFacts, route: &Route, other: LinkSpot<'_>) -> Option<Hint> {
-    let ip = Hint::say(if route.destination.address().is_ipv4() { "ip" } else { "ip -6" });
+    let ip = Verbatim(if route.destination.address().is_ipv4() { "ip" } else { "ip -6" });
     let command = match route.gateway {
         Some(gateway) => {
             hint!("{} route del {} via {} dev {}", ip, route.destination, gateway, other.pasted()?)
