@@ -52,8 +52,11 @@ fn cable() -> Result<Cable, Missing> {
     let web = lab.container("web", Options::default());
     let db = lab.container("db", Options::default());
     lab.veth((&web, "198.18.0.1/24"), (&db, "198.18.0.2/24"));
-    for (container, address) in [(&web, "fd00::1/64"), (&db, "fd00::2/64")] {
-        container.ip(&format!("address add {address} dev eth0 nodad"));
+    for (container, address) in [(&web, "fd00::1"), (&db, "fd00::2")] {
+        container.ip(&format!("address add {address}/64 dev eth0 nodad"));
+        // The kernel makes the route of an own address later, in a work queue.
+        let route = || container.ip(&format!("route get {address}")).stdout;
+        until("an own address is delivered here", || route().contains("dev lo"));
     }
     web.ip("route add default via 198.18.0.2");
     Ok(Cable { lab, web, db })
