@@ -262,7 +262,7 @@ fn a_signal_ends_a_look_for_duplicates_with_what_is_known() {
         let mut command = lab.tool("netns-ping");
         command.args(["--dad", "-c", "1000"]).args(is_json.then_some("--json"));
         let running = command.args([&web.pid.to_string(), "198.18.0.9", "fd00::9"]).start();
-        listens(&lab, &web);
+        running.wait_until_blocked_behind_nsenter(nix::sys::signal::Signal::SIGINT);
         running.signal_behind_nsenter(nix::sys::signal::Signal::SIGINT);
         let ran = running.finish().fails_with(2);
         if is_json {
@@ -292,11 +292,4 @@ fn a_signal_ends_announcements_with_their_number() {
     let heard = events(&running.finish().ok());
     assert_eq!(heard.len(), 2, "{heard:#?}");
     assert_eq!(heard[1]["event"], "verdict");
-}
-
-/// Waits until a packet socket is open there; what kept signals before that keeps them now.
-#[track_caller]
-fn listens(lab: &Lab, container: &Container) {
-    let sockets = || lab.shell(&format!("cat /proc/{}/net/packet", container.pid)).run().ok().stdout;
-    until("a packet socket is open", || sockets().lines().count() > 1);
 }

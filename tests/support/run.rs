@@ -12,7 +12,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 pub use super::ran::Ran;
-use super::until::as_busy;
+use super::until::{as_busy, until};
 
 /// How long a command may take before it counts as hung, on a machine that is busy with other things too.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -119,6 +119,23 @@ impl RunningProgram {
         if let Ok(pid) = children.trim().parse() {
             let _ = kill(Pid::from_raw(pid), signal);
         }
+    }
+
+    /// Waits until the program that a lab's nsenter runs keeps this signal back, to look at it when it wants: SigBlk in proc(5).
+    #[track_caller]
+    pub fn wait_until_blocked_behind_nsenter(&self, signal: Signal) {
+        let children = format!("/proc/{0}/task/{0}/children", self.pid());
+        let status = || {
+            let pid = std::fs::read_to_string(&children).ok()?;
+            std::fs::read_to_string(format!("/proc/{}/status", pid.trim())).ok()
+        };
+        until("the signal is blocked", || {
+            let blocked = status().and_then(|status| {
+                let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?.trim();
+                u64::from_str_radix(mask, 16).ok()
+            });
+            blocked.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
+        });
     }
 
     /// Signals the program that a lab's nsenter runs. Right once the program has said something.
