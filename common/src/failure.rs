@@ -187,6 +187,17 @@ impl Failure {
         self
     }
 
+    /// What helps, first what helps most.
+    pub fn hints(&self) -> impl Iterator<Item = &Hint> {
+        self.hint.iter().chain(&self.or_hints)
+    }
+
+    /// The same with all that helps against another failure.
+    #[must_use]
+    pub fn hinting_as(self, other: Failure) -> Self {
+        Failure { hint: other.hint, or_hints: other.or_hints, ..self }
+    }
+
     /// The reader has closed the pipe, as in `cpid a b c | head -1`: that is success.
     fn closed_pipe() -> Self {
         Failure::already_said(Status::Yes)
@@ -219,7 +230,7 @@ pub fn report(tool: &str, failure: &Failure) {
     if !failure.is_already_said() {
         let _ = writeln!(io::stderr(), "{tool}: {}", harmless(failure.text()));
     }
-    for hint in failure.hint.iter().chain(&failure.or_hints) {
+    for hint in failure.hints() {
         let _ = writeln!(io::stderr(), "hint: {}", one_line(&typed::shown(hint)));
         if hint.starts_with("sudo ") && !WITHOUT_ROOT_SAID.swap(true, Ordering::Relaxed) {
             let _ = writeln!(io::stderr(), "{WITHOUT_ROOT}");

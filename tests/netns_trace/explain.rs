@@ -98,7 +98,8 @@ fn four_thousand_rules_are_followed_to_the_last() {
         }
     }
     println!("--explain with 4,001 rules: {least_ms} ms");
-    assert!(least_ms <= 100, "{least_ms} ms");
+    let most = support::until::as_busy(std::time::Duration::from_millis(100));
+    assert!(least_ms <= most.as_millis(), "{least_ms} ms");
     let ping = lab.run("ip netns exec a ping -qc1 -W1 198.18.2.2").status;
     assert_ne!(ping, 0, "the observer agrees");
 }

@@ -16,6 +16,9 @@ pub struct Explanation {
     pub steps: Vec<String>,
     pub exposure: Option<ExposureLine>,
     pub hint: Option<common::hint::Hint>,
+    /// What helps instead.
+    #[serde(skip)]
+    pub or_hints: Vec<common::hint::Hint>,
 }
 
 /// One kind of namespace.

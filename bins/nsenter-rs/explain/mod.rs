@@ -68,6 +68,7 @@ fn look(wanted: &Wanted, source: &EntrySource) -> Result<Explanation, Failure> {
         steps: Vec::new(),
         exposure: None,
         hint: None,
+        or_hints: Vec::new(),
     };
     let needs_process = wanted.looks_at_target();
     let pid = process.filter(|_| needs_process).map(|process| process.pid());
@@ -82,8 +83,12 @@ fn look(wanted: &Wanted, source: &EntrySource) -> Result<Explanation, Failure> {
     };
     let failing = checks.iter().find(|check| check.met == CheckOutcome::No);
     explanation.permitted = failing.is_none();
-    let of_program = explanation.hint.take();
-    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts).or(of_program));
+    let of_program = explanation.hint.take().filter(|_| failing.is_some());
+    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts));
+    match explanation.hint {
+        None => explanation.hint = of_program,
+        Some(_) => explanation.or_hints.clear(),
+    }
     explanation.rules = checks.iter().map(|check| RuleLine::of(check, &facts)).collect();
     Ok(explanation)
 }
@@ -118,6 +123,7 @@ fn plan(
     let missing = match refused {
         Some(refused) => {
             explanation.hint.clone_from(&refused.hint);
+            explanation.or_hints = refused.hints().skip(1).cloned().collect();
             Some(Some(refused.text().to_owned()))
         }
         None => missing,

@@ -30,7 +30,12 @@ pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
     match (explanation.permitted, &explanation.hint) {
         (true, _) => writeln!(out, "All rules that can be checked are met.")?,
         (false, None) => writeln!(out, "It would fail.")?,
-        (false, Some(hint)) => writeln!(out, "It would fail.\nhint: {}", one_line(hint))?,
+        (false, Some(hint)) => {
+            writeln!(out, "It would fail.")?;
+            for hint in [hint].into_iter().chain(&explanation.or_hints) {
+                writeln!(out, "hint: {}", one_line(hint))?;
+            }
+        }
     }
     Ok(())
 }

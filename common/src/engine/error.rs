@@ -237,9 +237,7 @@ impl From<EngineError> for Failure {
             EngineError::Slow { .. } => failure
                 .hint(crate::same_with!("--engine-timeout 5s"))
                 .or_hint(crate::sentence!("use pid:N, which needs no engine")),
-            EngineError::Unlocated { why: Some(why), .. } => {
-                failure.hint(Failure::from((**why).clone()).hint)
-            }
+            EngineError::Unlocated { why: Some(why), .. } => failure.hinting_as((**why).clone().into()),
             EngineError::Unrecorded { .. } => {
                 failure.hint(crate::sentence!("use pid:N, which needs no engine"))
             }

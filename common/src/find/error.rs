@@ -214,7 +214,7 @@ impl From<FindError> for Failure {
                 let failure = Failure::said(Status::Failed, message);
                 match hit.and_then(|hit| alone(&target, &hit, engine)) {
                     Some(word) => failure.hint(sentence!("use {} for that container", word)),
-                    None => failure.hint(Failure::from(*why).hint),
+                    None => failure.hinting_as((*why).into()),
                 }
             }
             FindError::CalledSo { pid, hits } => {
@@ -228,7 +228,7 @@ impl From<FindError> for Failure {
                 no(message).hint(hint)
             }
             FindError::Unplaced(_, Some(why)) => {
-                Failure::said(Status::Failed, message).hint(Failure::from(*why).hint)
+                Failure::said(Status::Failed, message).hinting_as((*why).into())
             }
             FindError::Unplaced(unplaced, None) => {
                 let failure = Failure::said(Status::Failed, message);
@@ -244,9 +244,7 @@ impl From<FindError> for Failure {
             | FindError::NoProcess(_) => Failure::said(Status::Failed, message),
             FindError::Network(error) => (*error).into(),
             FindError::Engine(error) => error.into(),
-            FindError::Closed { why, .. } => {
-                Failure::said(Status::Failed, message).hint(Failure::from(why).hint)
-            }
+            FindError::Closed { why, .. } => Failure::said(Status::Failed, message).hinting_as(why.into()),
             FindError::Process(error) => error.into(),
             FindError::Namespace(error) => error.into(),
             FindError::Netns(error) => error.into(),
