@@ -57,12 +57,16 @@ impl NetnsList {
             }
             let home = match stat(format!("/proc/{pid}/ns/net").as_str()) {
                 Ok(stat) => Some(NamespaceId::from(&stat)),
-                Err(Errno::EACCES | Errno::EPERM) if !is_ending(pid) => {
+                Err(Errno::ENOENT | Errno::ESRCH) => None,
+                Err(_) if is_ending(pid) => None,
+                Err(Errno::EACCES | Errno::EPERM) => {
                     self.unseen.processes += 1;
                     None
                 }
-                // It has ended, or is about to.
-                Err(_) => None,
+                Err(error) => {
+                    self.unseen.not_read.push((format!("process {pid}"), error.desc().to_owned()));
+                    None
+                }
             };
             self.homes.insert(pid, home);
             if let Some(identity) = home {
