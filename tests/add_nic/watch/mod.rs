@@ -185,7 +185,7 @@ fn what_fails_is_told_once_and_keeps_no_other_from_being_plugged_in() {
     let first = engine(&lab, &[&web, &db, &hosty]);
     let watch = watch(&lab, "");
     watch.wait_for("add-nic: /run/nics.toml:1: db: 10.3.0.0/24: already on the host's taken");
-    watch.wait_for("add-nic: /run/nics.toml:4: hosty: hosty: uses the host's own network\n");
+    watch.wait_for("add-nic: /run/nics.toml:4: hosty: hosty: uses the host's own network: only with --host");
     watch.wait_for("web: eth0 10.1.0.2/24");
     // It is tried again without any news, and is not told again.
     lab.command("ip").args(["link", "del", "taken"]).run().ok();
