@@ -16,8 +16,8 @@ const USUAL: &str = r#"--data-root "$0/var/lib/docker" --exec-root "$0/run/docke
 /// the tools, and what follows is run.
 const AS_OPS: &str = r#"
     mount --bind "$0/run/docker.sock" /run/docker.sock
-    # The engines beside it are root's, and refuse its users.
-    ! [ -d /run/podman ] || mount -t tmpfs tmpfs /run/podman
+    # What other tests have there is root's, and closed to its users.
+    for place in /run/podman /run/netns-toolbox; do ! [ -d $place ] || mount -t tmpfs -o mode=755 tmpfs $place; done
     printf 'root:x:0:0::/root:/bin/sh\nops:x:1000:1000::/:/bin/sh\n' >"$0/passwd"; mount --bind "$0/passwd" /etc/passwd
     printf 'root:x:0:\nops:x:1000:\ndocker:x:41997:ops\n' >"$0/group"; mount --bind "$0/group" /etc/group
     # The directories above the build may be closed to others.
