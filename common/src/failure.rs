@@ -242,8 +242,9 @@ pub fn report(tool: &str, failure: &Failure) {
 pub fn report_all(tool: &str, failures: impl IntoIterator<Item = Failure>) {
     let mut failures = failures.into_iter().peekable();
     while let Some(mut failure) = failures.next() {
-        if failures.peek().is_some_and(|next| next.hint == failure.hint) {
+        if failures.peek().is_some_and(|next| next.hints().eq(failure.hints())) {
             failure.hint = None;
+            failure.or_hints.clear();
         }
         report(tool, &failure);
     }

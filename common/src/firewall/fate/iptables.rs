@@ -1,6 +1,6 @@
 //! A rule as iptables-save(8) writes it: whether it is for a packet, and what it does: iptables-extensions(8).
 
-use super::packet::{FilterPacket, PacketFlow, PacketProtocol};
+use super::packet::{FilterPacket, PacketProtocol};
 use super::rule::{
     PacketTranslation, ReadRule, RuleEffect, RuleMatch, RuleTarget, address_and_port, has_mark, is_in,
     is_interface, is_port, mark_and_mask,
@@ -138,15 +138,10 @@ fn syn_only(mask: &str, set: Option<&String>, packet: &FilterPacket) -> RuleMatc
     }
 }
 
-/// The first packet of a flow is new, the answer to it is of an established one.
+/// States of connection tracking, in capitals here.
 fn state(list: &str, packet: &FilterPacket) -> RuleMatch {
-    let known = match packet.flow {
-        PacketFlow::Unknown => return RuleMatch::Unknown,
-        PacketFlow::Untracked => "UNTRACKED",
-        PacketFlow::Invalid => "INVALID",
-        PacketFlow::Tracked if packet.is_answer => "ESTABLISHED",
-        PacketFlow::Tracked => "NEW",
-    };
+    let Some(known) = packet.flow_state() else { return RuleMatch::Unknown };
+    let known = known.to_ascii_uppercase();
     RuleMatch::any(list.split(',').map(|state| match state {
         "NEW" | "ESTABLISHED" | "RELATED" | "INVALID" | "UNTRACKED" => RuleMatch::of(state == known),
         "DNAT" => RuleMatch::of(packet.is_dnat),

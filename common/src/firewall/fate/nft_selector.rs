@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::nft_words::unquoted;
-use super::packet::{ARP_REQUEST, FilterPacket, PacketFlow, PacketProtocol};
+use super::packet::{ARP_REQUEST, FilterPacket, PacketProtocol};
 use super::rule::{RuleMatch, is_in, is_interface, is_port, number};
 use crate::firewall::named_set::KeyField;
 
@@ -230,14 +230,7 @@ fn is_for_many(packet: &FilterPacket) -> bool {
 
 /// What netfilter's connection tracking says of the packet's flow.
 fn state(value: &str, packet: &FilterPacket) -> RuleMatch {
-    let known = match packet.flow {
-        PacketFlow::Unknown => return RuleMatch::Unknown,
-        PacketFlow::Untracked => "untracked",
-        PacketFlow::Invalid => "invalid",
-        PacketFlow::Tracked if packet.is_answer => "established",
-        PacketFlow::Tracked => "new",
-    };
-    RuleMatch::of(value == known)
+    packet.flow_state().map_or(RuleMatch::Unknown, |known| RuleMatch::of(value == known))
 }
 
 /// linux/if_ether.h

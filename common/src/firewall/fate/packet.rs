@@ -69,6 +69,18 @@ pub enum PacketFlow {
 }
 
 impl FilterPacket {
+    /// What connection tracking calls the packet's flow, as nft writes it; nothing where that is not known. The first packet of a flow is
+    /// new, and the answer to it is of an established one.
+    pub(super) fn flow_state(&self) -> Option<&'static str> {
+        match self.flow {
+            PacketFlow::Unknown => None,
+            PacketFlow::Untracked => Some("untracked"),
+            PacketFlow::Invalid => Some("invalid"),
+            PacketFlow::Tracked if self.is_answer => Some("established"),
+            PacketFlow::Tracked => Some("new"),
+        }
+    }
+
     /// The first packet of a flow, of which nothing but this is known.
     pub fn first(protocol: PacketProtocol, source: IpAddr, destination: IpAddr) -> Self {
         FilterPacket {
