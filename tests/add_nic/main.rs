@@ -43,6 +43,7 @@ mod sysctl;
 mod unit;
 mod unreached;
 mod vlan;
+mod void_rules;
 mod watch;
 mod words;
 
