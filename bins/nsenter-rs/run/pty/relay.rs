@@ -6,6 +6,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -163,8 +165,8 @@ impl Relay {
         match self.to_program.empty_into(master) {
             Ok(()) => {
                 let typed = &self.to_program.bytes[before..self.to_program.sent];
-                // The kernel has sent the signal of such a key.
                 if self.ends_the_program(typed) {
+                    self.wait_for_the_keys_signal();
                     self.wake();
                 }
             }
@@ -182,6 +184,21 @@ impl Relay {
                 let is_key = |byte: &u8| keys.iter().any(|key| modes.special_codes[*key] == *byte);
                 modes.local_modes.contains(LocalModes::ISIG) && typed.iter().any(is_key)
             })
+    }
+
+    /// Until the kernel has sent the signal of the key that was written last. A worker of the kernel does (tty_flip_buffer_push), and
+    /// poll(2) of the slave waits for that worker where there is nothing to read (n_tty_poll); what there is to read goes with the
+    /// signal, unless the program wants it kept (termios(3), NOFLSH).
+    fn wait_for_the_keys_signal(&self) {
+        const MOST_LOOKS: u32 = 20;
+        const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+        for _ in 0..MOST_LOOKS {
+            let mut slave = [PollFd::new(self.slave.as_fd(), PollFlags::POLLIN)];
+            if !matches!(poll(&mut slave, PollTimeout::ZERO), Ok(1)) {
+                return;
+            }
+            sleep(BETWEEN_LOOKS);
+        }
     }
 
     fn hear_operator(&mut self) {
