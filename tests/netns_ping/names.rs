@@ -119,7 +119,7 @@ fn another_container_is_pinged_by_its_name_and_the_first_line_says_where() {
     cable.web.ip("route del default");
     cable.db.ip("address del 198.18.0.2/24 dev eth0");
     let ran = ping("-4 web docker:db -c1").fails_with(2);
-    ran.stderr_has("docker:db: no route from inside to its 198.19.0.1: web has only 198.18.0.0/24 on eth0\nhint: nsenter-rs -t web -n ip route\n");
+    ran.stderr_has("docker:db (198.19.0.1): no route from inside: web has only 198.18.0.0/24 on eth0\nhint: nsenter-rs -t web -n ip route\n");
 }
 
 #[test]

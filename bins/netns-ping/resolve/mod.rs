@@ -76,7 +76,7 @@ impl DestResolver<'_> {
             }
             (Some(DestHost::Container(_)), Some(other), _) => {
                 let other = other?;
-                let address = net.nearest(&other, inside, endpoints.families)?;
+                let address = net.nearest(&other, endpoints.families)?;
                 let known = AddressSource::Container(other.dest.target.clone());
                 let to = net.destination(word, other.dest.name.clone(), address, None, known)?;
                 Ok(Destination { container: Some(Rc::new(other.dest)), ..to })

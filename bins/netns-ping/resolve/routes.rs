@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use common::diagnose::{Cause, NoRoute, judge_no_route};
+use common::diagnose::{NoRoute, judge_no_route};
 use common::failure::{Failure, Status};
 use common::netlink::{Link, Neighbour, NetlinkError, Route, RouteLookup, Socket};
 use common::output::one_line;
@@ -243,32 +243,24 @@ impl ContainerRoutes {
     }
 
     /// The address of another container that is nearest: on a network of ours rather than beyond a router.
-    pub fn nearest(
-        &self,
-        other: &OtherContainer,
-        inside: &TargetNetns,
-        families: Families,
-    ) -> Result<IpAddr, UnresolvedDest> {
-        let mut addresses = other.addresses()?;
-        addresses.retain(|address| families.has(*address));
-        let mut reached: Vec<(IpAddr, RouteLookup)> = addresses
-            .iter()
-            .filter_map(|address| Some((*address, self.route_to(*address, None).ok()?)))
-            .collect();
-        reached.sort_by_key(|(address, route)| (route.gateway.is_some(), address.is_ipv6()));
-        if let Some((address, _)) = reached.first() {
-            return Ok(*address);
-        }
+    pub fn nearest(&self, other: &OtherContainer, families: Families) -> Result<IpAddr, UnresolvedDest> {
         let about = &other.dest.target;
-        if addresses.is_empty() {
-            return Err(Failure::failed(about, "has no address that can be reached from outside").into());
+        let mut reached: Vec<(IpAddr, RouteLookup)> = Vec::new();
+        let mut refused = None;
+        for address in other.addresses()?.into_iter().filter(|address| families.has(*address)) {
+            match self.route_to(address, None) {
+                Ok(route) => reached.push((address, route)),
+                Err(error) => refused = refused.or(Some((address, error))),
+            }
         }
-        let has: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        let ipv4 = addresses.iter().any(IpAddr::is_ipv4);
-        let why = format!("no route from inside to its {}: {}", has.join(", "), self.routes_in_words(ipv4));
-        let failure = Failure::failed(about, why);
-        let failure = failure.hint(common::hint!("nsenter-rs -t {} -n ip route", inside.target));
-        Err(UnresolvedDest::because(Cause::NoRoute, failure))
+        reached.sort_by_key(|(address, route)| (route.gateway.is_some(), address.is_ipv6()));
+        match (reached.first(), refused) {
+            (Some((address, _)), _) => Ok(*address),
+            (None, Some((address, error))) => Err(self.no_route(&about.to_string(), address, error)),
+            (None, None) => {
+                Err(Failure::failed(about, "has no address that can be reached from outside").into())
+            }
+        }
     }
 
     /// Of a name's addresses the one that programs would take: see [`rank`].
