@@ -8,6 +8,7 @@ use support::fake_engine::{Answer, FakeEngine, Script};
 use support::lab::Lab;
 use support::run::Run;
 use support::skip::need;
+use support::tools::PATIENT;
 use support::until::until;
 
 /// An interface of the host's with an address and a route, whose other end is the host's too.
@@ -159,13 +160,13 @@ fn after_rm_all_is_as_before_whatever_became_of_the_container_and_of_the_names()
             .ok();
             let first = knows(lab, &[&web]);
             // The first use of nft and iptables leaves empty tables.
-            let words: Vec<&str> = ["web"].into_iter().chain(words.split(' ')).collect();
+            let words: Vec<&str> = ["web", PATIENT].into_iter().chain(words.split(' ')).collect();
             add_nic(lab, &words).ok();
-            add_nic(lab, &["--rm", "web"]).ok();
+            add_nic(lab, &[PATIENT, "--rm", "web"]).ok();
             let before = everything(lab, &[]);
             add_nic(lab, &words).ok();
             if fate == "pinned" {
-                lab.tool("netns-link").arg("web").run().ok();
+                lab.tool("netns-link").args([PATIENT, "web"]).run().ok();
             }
             drop(first);
             let _engine = match fate {
@@ -200,11 +201,13 @@ fn after_rm_all_is_as_before_whatever_became_of_the_container_and_of_the_names()
             let strangers = look();
             if is_phys {
                 let added = everything(lab, &[]);
-                add_nic(lab, &["--rm", "web"]).fails_with(2).stderr_has("another interface of this name");
+                add_nic(lab, &[PATIENT, "--rm", "web"])
+                    .fails_with(2)
+                    .stderr_has("another interface of this name");
                 assert_eq!(everything(lab, &[]), added, "{fate} {words:?}");
                 lab.shell("ip link del phq").run().ok();
             }
-            let ran = add_nic(lab, &["--rm", "web"]).ok();
+            let ran = add_nic(lab, &[PATIENT, "--rm", "web"]).ok();
             if !is_phys {
                 assert_eq!(look(), strangers, "{fate} {words:?}: {ran}");
                 for name in names {

@@ -6,18 +6,19 @@ const UNITS: [&str; 5] = ["ms", "s", "µs", "ns,", "ms)"];
 /// The words of a text with what differs between two runs taken out.
 pub fn shape(line: &str) -> Vec<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let next = |at: usize| words.get(at + 1).copied().unwrap_or_default();
+    let word_at = |at: usize| words.get(at).copied().unwrap_or_default();
+    let next = |at: usize| word_at(at + 1);
     let ago = ["second", "seconds", "minute", "minutes"];
     let mut shaped = Vec::new();
     let mut at = 0;
     while at < words.len() {
         match words[at] {
-            "just" if next(at) == "now" => {
-                shaped.push("ago".to_owned());
+            "just" if next(at).starts_with("now") => {
+                shaped.push(next(at).replacen("now", "ago", 1));
                 at += 1;
             }
             number if ago.contains(&next(at)) && number.parse::<u32>().is_ok() => {
-                shaped.push("ago".to_owned());
+                shaped.push(word_at(at + 2).to_owned());
                 at += 2;
             }
             number if UNITS.contains(&next(at)) && number.parse::<f64>().is_ok() => {
@@ -114,6 +115,7 @@ fn what_differs_from_run_to_run_is_the_same_and_nothing_else_is() {
         ("→ veth077b91e docker0 02:42:ac:11:00:02", "→ vethe81f00a docker0 02:42:ff:11:00:02"),
         ("reachable after 20 ms", "reachable after 4 ms"),
         ("running 1 second ago", "running just now"),
+        ("exited, code 0, 1 second ago)", "exited, code 0, just now)"),
         ("time 1003ms", "time 1044ms"),
         ("network namespace 4026532696", "network namespace 4026531111"),
     ] {
