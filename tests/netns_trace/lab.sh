@@ -135,7 +135,7 @@ esac
 echo "@xfrm"; ip xfrm policy
 echo "@sysctl"
 cd /proc/sys/net
-grep -s '' ipv4/ip_forward ipv4/icmp_echo_ignore_all ipv4/ip_nonlocal_bind ipv6/icmp/echo_ignore_all bridge/* netfilter/nf_log/* \
+grep -s '' ipv4/ip_forward ipv4/ip_default_ttl ipv6/conf/*/hop_limit ipv4/icmp_echo_ignore_all ipv4/ip_nonlocal_bind ipv6/icmp/echo_ignore_all bridge/* netfilter/nf_log/* \
     netfilter/nf_log_all_netns netfilter/nf_conntrack_max ipv4/conf/*/{rp_filter,forwarding,route_localnet,accept_local,proxy_arp} \
     ipv4/conf/*/{log_martians,arp_ignore,arp_announce,arp_filter,send_redirects,accept_redirects} \
     ipv6/conf/*/{forwarding,disable_ipv6,accept_ra,accept_redirects}

@@ -1,7 +1,7 @@
 //! The rules of the older iptables, which the kernel tells of by its log alone: the setting that it takes is as it was afterwards, also
 //! when the trace is killed. Observers: the setting itself, and `iptables-legacy -S`.
 
-use support::skip::need;
+use support::skip::{need, program};
 
 use crate::evidence::traced;
 use crate::inside_lab::{InsideLab, observers};
@@ -127,4 +127,37 @@ fn after_a_sigkill_the_next_call_of_any_tool_puts_the_logger_back() {
         kill -STOP $traced; cpid --list >/dev/null 2>&1; {LOGGERS}; kill -CONT $traced; wait $traced; {LOGGERS}"
     ));
     assert_eq!(ran.said, format!("nfnetlink_log\nnfnetlink_log\n1\n{before}"));
+}
+
+/// It is asked for ARP alone, so that nothing else is in doubt. Observer: ping.
+#[test]
+fn rules_of_arptables_legacy_are_said_not_to_be_read_where_arp_is_needed() {
+    need!(observers());
+    need!(program("arptables-legacy", "arptables"));
+    let mut lab = InsideLab::new();
+    let explain = "timeout 60 netns-trace --explain netns:a 198.18.2.2";
+    let ping = "within a ping -nqc1 -W1 198.18.2.2 >/dev/null";
+    lab.set_up(
+        "within b arptables-legacy -A INPUT -j DROP; ip neigh flush dev vb; ip -n b neigh flush dev eth0",
+    )
+    .unwrap();
+    assert_ne!(lab.run(ping).status, 0, "the observer");
+    let ran = lab.run(explain);
+    assert_eq!(ran.status, 2, "{}", ran.said);
+    assert!(
+        ran.said.contains("netns:b: arptables-legacy has rules for ARP, which are not read"),
+        "{}",
+        ran.said
+    );
+    let ran = lab.run("timeout 60 netns-trace netns:a 198.18.2.2");
+    assert_eq!(ran.status, 1, "{}", ran.said);
+    // Whose address is known needs no ARP.
+    lab.set_up(
+        "ip neigh replace 198.18.2.2 lladdr $(mac b eth0) dev vb nud permanent
+        ip -n b neigh replace 198.18.2.1 lladdr $(ip -o link show vb | grep -o 'link/ether [^ ]*' | cut -d' ' -f2) dev eth0 nud permanent",
+    )
+    .unwrap();
+    assert_eq!(lab.run(ping).status, 0, "the observer");
+    let ran = lab.run(explain);
+    assert_eq!(ran.status, 0, "{}", ran.said);
 }

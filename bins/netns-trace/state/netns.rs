@@ -162,6 +162,6 @@ impl VisitedNetns {
 
 /// Those of the namespace that this thread is in, with the sets that they look into.
 fn filters_here() -> NetnsFilters {
-    let FilterListing { chains, not_read, .. } = FilterListing::read();
-    NetnsFilters { sets: NamedSet::read_mentioned(&chains), is_whole: not_read.is_empty(), chains }
+    let FilterListing { chains, not_read, unread, .. } = FilterListing::read();
+    NetnsFilters { sets: NamedSet::read_mentioned(&chains), is_whole: not_read.is_empty(), chains, unread }
 }

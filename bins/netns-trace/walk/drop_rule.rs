@@ -52,6 +52,9 @@ impl Walker<'_> {
             (DropHook::BridgedIp(_), _) => HookFamily::BridgedIp,
             (DropHook::Ip(_), _) => HookFamily::Ip,
         };
+        if filters.unread_at(family).is_some() {
+            return DropRule::Unread;
+        }
         self.only_one(netns, filters, family, chain, &variants)
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use common::diagnose::Cause;
 use common::firewall::{
-    ChainHook, DropPlace, FilterPacket, FilterProgram, HookFamily, PacketFlow, PacketTranslation,
+    ChainHook, DropPlace, FilterPacket, FilterProgram, HookFamily, HookRun, PacketFlow, PacketTranslation,
     iptables_words,
 };
 use common::hint;
@@ -31,8 +31,10 @@ impl Walker<'_> {
         };
         let place = self.place(netns, None, Some(word(hook)));
         let run = self.filtered(place.clone(), HookFamily::Ip, hook, &packet);
-        let Some((translation, may_translate, mark)) = run else { return false };
+        let Some(run) = run else { return false };
+        let HookRun { translation, may_translate, mark, ttl, ttl_by, .. } = run;
         self.packet.mark = mark;
+        self.takes_ttl(netns, hook, from, (ttl, ttl_by));
         if mark.is_none() && self.routes_by_mark(netns) {
             self.unsure(format!(
                 "{}: routes by a mark, and that of the packet is not known",
@@ -100,27 +102,36 @@ impl Walker<'_> {
         link.addresses.iter().map(|own| own.address).find(is_usable)
     }
 
-    /// Takes any packet through the chains of a hook; what stops it is noted. What else came of it, where all could be read.
+    /// Takes any packet through the chains of a hook; what stops it is noted. What came of it, where they can be read.
     pub fn filtered(
         &mut self,
         place: HopPlace,
         family: HookFamily<'_>,
         hook: ChainHook,
         packet: &FilterPacket,
-    ) -> Option<(Option<PacketTranslation>, bool, Option<u32>)> {
+    ) -> Option<HookRun> {
         let netns = place.netns;
         let visited = self.state.netns(netns).ok()?;
         let filters = visited.filters();
         let is_tracked = packet.flow == PacketFlow::Tracked;
         let flow = if is_tracked { self.flow(netns, packet.is_answer) } else { packet.flow };
         let chosen_ports = self.chosen_ports;
-        let run = filters.run(family, hook, &FilterPacket { flow, chosen_ports, ..packet.clone() });
+        // The flow is a new one, which has no mark until a rule gives it one.
+        let flow_mark = self.flow_marks.get(&netns).copied().unwrap_or(Some(0)).filter(|_| is_tracked);
+        let run =
+            filters.run(family, hook, &FilterPacket { flow, flow_mark, chosen_ports, ..packet.clone() });
         if is_tracked && run.flow != flow {
             self.flows.insert((netns, packet.is_answer), run.flow);
+        }
+        if is_tracked {
+            self.flow_marks.insert(netns, run.flow_mark);
         }
         let from = packet.from.as_deref();
         if !filters.is_whole {
             self.doubt(format!("the packet filters of {} could not be read whole", self.who(netns)));
+        }
+        if let Some(unread) = filters.unread_at(family) {
+            self.doubt(format!("{}: {unread}", self.who(netns)));
         }
         for may in run.may_drop.iter().flat_map(|may| std::iter::once(may).chain(&may.others)) {
             let reason = self.dropped_by(netns, (hook, from), may, true);
@@ -130,7 +141,7 @@ impl Walker<'_> {
             let reason = self.dropped_by(netns, (hook, from), by, false);
             self.stop(place, reason);
         }
-        Some((run.translation, run.may_translate, run.mark))
+        Some(run)
     }
 
     /// What connection tracking makes of the packet in a namespace. The answer to one that it has not tracked belongs to no flow, and
@@ -167,8 +178,13 @@ impl Walker<'_> {
         reason.rule = by.rule.clone();
         reason.filter = Some(by.clone());
         reason.advice = by.position.as_ref().and_then(|(chain, _)| advised(chain));
-        let fix = self.state.undone(netns, &by.table, from, undo(by));
+        let fix = self.rule_undone(netns, from, by);
         if is_doubt { reason } else { reason.fixed_by(fix) }
+    }
+
+    /// The command that undoes a rule to which the packet came by that interface.
+    pub fn rule_undone(&self, netns: u64, from: Option<&str>, by: &DropPlace) -> Option<Hint> {
+        self.state.undone(netns, &by.table, from, undo(by))
     }
 
     /// The filters of an interface: nftables' tables of the family netdev.
@@ -214,7 +230,7 @@ pub fn word(hook: ChainHook) -> HopHook {
 }
 
 /// `iptables filter DOCKER-USER, rule 2: -d 10.2.0.2/32 -p icmp -j DROP`
-fn sentence(hook: ChainHook, by: &DropPlace, is_doubt: bool) -> String {
+pub fn sentence(hook: ChainHook, by: &DropPlace, is_doubt: bool) -> String {
     let program = program_word(by.program);
     let table = one_line(&by.table);
     let may = if is_doubt { "may match: " } else { "" };

@@ -69,10 +69,13 @@ impl Walker<'_> {
     ) -> PacketStep {
         let Some(index) = route.index else { return PacketStep::Stopped };
         let out = LinkPlace { index, ..place };
+        self.expires(place);
         self.fits(out);
         let name = self.link_name(out);
         self.ipsec(place.netns, IpsecDirection::Forward);
         self.ipsec(place.netns, IpsecDirection::Out);
+        // The forward hook sees it with its new one.
+        self.forwarded_with_ttl();
         self.hook(place.netns, ChainHook::Forward, Some(from), Some(&name));
         if !self.packet.is_answer {
             self.passed.push(PassedRouter { netns: place.netns, out });

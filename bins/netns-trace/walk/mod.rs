@@ -18,6 +18,7 @@ mod question;
 mod routes;
 mod segment;
 mod silent;
+mod ttl;
 mod walker;
 
 pub use at_drop::{drop_cause, drop_end, hook_of, is_for_station};

@@ -17,6 +17,7 @@ impl Walker<'_> {
         let Some(index) = route.index else { return PacketStep::Stopped };
         let out = LinkPlace { netns, index };
         self.pass(out);
+        self.sent_with_ttl(netns, out, &route);
         let before = self.packet.clone();
         let name = self.link_name(out);
         let translated = self.hook(netns, ChainHook::Output, None, Some(&name));

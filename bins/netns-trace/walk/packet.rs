@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use common::firewall::{ARP_REPLY, ARP_REQUEST, FilterPacket, PacketFlow, PacketProtocol};
+use common::firewall::{
+    ARP_REPLY, ARP_REQUEST, ChainHook, DropPlace, FilterPacket, PacketFlow, PacketProtocol,
+};
 
 use crate::model::{ProbeProtocol, TraceProbe};
 
@@ -23,10 +25,25 @@ pub struct FlyingPacket {
     pub port: Option<u16>,
     /// Its mark; nothing where it is not known.
     pub mark: Option<u32>,
+    /// Its TTL, or hop limit; nothing where it is not known.
+    pub ttl: Option<u8>,
     pub is_answer: bool,
     pub is_dnat: bool,
     pub bytes: u16,
     pub dont_fragment: bool,
+}
+
+/// What has given the packet its TTL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TtlOrigin {
+    /// That is not known: its sender is not on this host.
+    Unknown,
+    /// A setting of the namespace that sends it, as sysctl(8) takes it, and its value.
+    Setting { netns: u64, key: String, value: u8 },
+    /// The route of the namespace that sends it.
+    Route { netns: u64, value: u8 },
+    /// A rule of that namespace, at a hook to which the packet came by that interface.
+    Rule { netns: u64, hook: ChainHook, from: Option<String>, by: Box<DropPlace> },
 }
 
 /// A flow as one namespace tracks it.
@@ -48,6 +65,7 @@ impl FlyingPacket {
             source_port: None,
             port: probe.protocol.port(),
             mark: Some(0),
+            ttl: None,
             is_answer: false,
             is_dnat: false,
             bytes: probe.packet_bytes,
@@ -65,6 +83,7 @@ impl FlyingPacket {
             source_port: self.port,
             port: self.source_port,
             mark: Some(0),
+            ttl: None,
             is_answer: true,
             bytes,
             ..self.clone()
@@ -92,6 +111,7 @@ impl FlyingPacket {
             is_answer: self.is_answer,
             is_dnat: self.is_dnat,
             mark: self.mark,
+            ttl: self.ttl,
             ..FilterPacket::first(protocol, self.source, self.destination)
         }
     }
@@ -121,6 +141,8 @@ impl NeighbourQuestion {
             // Neighbour discovery is never tracked: net/netfilter/nf_conntrack_proto_icmpv6.c.
             flow: PacketFlow::Untracked,
             mark: Some(0),
+            // RFC 4861, 11.2: a router has forwarded it otherwise.
+            ttl: asked.is_ipv6().then_some(u8::MAX),
             is_local: true,
             ..FilterPacket::first(protocol, source, destination)
         };

@@ -8,7 +8,7 @@ use common::hint::{Hint, Verbatim};
 use common::map::LinkPlace;
 use common::output::one_line;
 
-use super::packet::{FlyingPacket, NeighbourQuestion, TrackedPacket};
+use super::packet::{FlyingPacket, NeighbourQuestion, TrackedPacket, TtlOrigin};
 use crate::model::{HopHook, HopPlace, TraceHop, TraceObstacle, TraceProbe, TraceVerdict, TraceWalk};
 use crate::state::HostState;
 
@@ -31,6 +31,10 @@ pub struct Walker<'a> {
     pub tracked: Vec<TrackedPacket>,
     /// What connection tracking makes of the packet, by namespace, where that is not the usual; and of its answer.
     pub flows: HashMap<(u64, bool), PacketFlow>,
+    /// The mark that the flow has in a namespace, where it has come to rules; nothing where it is not known.
+    pub flow_marks: HashMap<u64, Option<u32>>,
+    /// What has given the packet its TTL.
+    pub ttl_by: TtlOrigin,
     pub walk: TraceWalk,
     /// What stops the packet at its sender because of what stopped one before further on: the other is named first.
     pub remembered: Option<TraceObstacle>,
@@ -119,6 +123,8 @@ impl<'a> Walker<'a> {
             chosen_ports: chosen_ports(state, origin),
             tracked: Vec::new(),
             flows: HashMap::new(),
+            flow_marks: HashMap::new(),
+            ttl_by: TtlOrigin::Unknown,
             walk: TraceWalk { probe: Some(probe.protocol), ..TraceWalk::default() },
             remembered: None,
             question: None,

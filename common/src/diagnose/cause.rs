@@ -103,6 +103,7 @@ causes! {
         RouteOverlap "route-overlap" "A more specific route than that of DEST's own network leads elsewhere.",
         PrefixTooWide "prefix-too-wide" "An address has a prefix length that makes DEST appear on the link, so the gateway is not asked.",
         ForwardingOff "forwarding-off" "A hop that has to forward the packet has forwarding switched off.",
+        TtlExpired "ttl-expired" "A hop that has to forward the packet finds its TTL, or hop limit, used up: it is sent with too small a one, or a rule sets it.",
         RpFilter "rp-filter" "Reverse path filtering drops the packet: the route to its source leaves by another interface.",
         MartianSource "martian-source" "A hop has the source of the packet as an address of its own, and drops what comes from elsewhere with it.",
         RouteLocalnet "route-localnet" "A loopback address is translated to another host, and route_localnet is off.",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use super::{FilterChain, FilterProgram, iptables_save, nft_ruleset};
+use super::{FilterChain, FilterProgram, UnreadFilter, iptables_save, nft_ruleset};
 use crate::netlink::{Chain, Netfilter, TableFamily};
 use crate::program;
 
@@ -15,6 +15,8 @@ pub struct FilterListing {
     pub chains: Vec<FilterChain>,
     /// What could not be read, and why: with it, there may be more chains.
     pub not_read: Vec<String>,
+    /// Programs of which nothing reads the rules.
+    pub unread: Vec<UnreadFilter>,
     /// Tables of nf_tables that iptables has and cannot show, for another program has put rules into them.
     incompatible: BTreeSet<String>,
 }
@@ -26,7 +28,7 @@ const BUILT_IN: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTRO
 impl FilterListing {
     /// Those of the network namespace that this thread is in.
     pub fn read() -> Self {
-        let mut listing = FilterListing::default();
+        let mut listing = FilterListing { unread: UnreadFilter::here(), ..FilterListing::default() };
         let asked = Netfilter::open().and_then(|open| match open {
             Some(mut netfilter) => netfilter.chains(),
             None => Ok(None),
@@ -40,9 +42,6 @@ impl FilterListing {
         };
         for six in [false, true] {
             listing.read_iptables(six, &chains);
-        }
-        if is_legacy_there("arp_tables_names") {
-            listing.not_read.push("arptables-legacy: its rules are not read".to_owned());
         }
         let is_read = |table: &str| {
             let of_it = |chain: &FilterChain| chain.nft_table().as_deref() == Some(table);

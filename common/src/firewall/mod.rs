@@ -9,6 +9,7 @@ mod iptables_save;
 mod listing;
 mod named_set;
 mod nft_ruleset;
+mod unread;
 
 pub use chain::{FilterChain, FilterProgram, PacketCount, WrittenRule};
 pub use fate::{
@@ -19,3 +20,4 @@ pub use firewalld::{is_firewalld, trusted_by_firewalld};
 pub use ipsec::{IpsecDrop, IpsecFate};
 pub use listing::FilterListing;
 pub use named_set::NamedSet;
+pub use unread::UnreadFilter;

@@ -100,7 +100,10 @@ pub fn details(namespace: &Namespace, wanted: WantedDetails) -> Result<NetnsDeta
     if wanted.firewall {
         let listing = home.inside(namespace, FilterListing::read).map_err(not_entered)?;
         details.firewall = Some(listing.chains);
-        details.not_read.extend(listing.not_read.into_iter().map(|why| ("packet filters", why)));
+        let unread = listing.unread.iter().map(ToString::to_string);
+        details
+            .not_read
+            .extend(listing.not_read.into_iter().chain(unread).map(|why| ("packet filters", why)));
     }
     Ok(details)
 }

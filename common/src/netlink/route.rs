@@ -30,6 +30,7 @@ const RTA_VIA: u16 = 18;
 const RTA_PREF: u16 = 20;
 
 const RTAX_MTU: u16 = 2;
+const RTAX_HOPLIMIT: u16 = 10;
 
 const RTNH_F_ONLINK: u32 = 4;
 /// struct rtnexthop: length, flags, weight less one, index.
@@ -108,6 +109,8 @@ pub struct RouteLookup {
     pub mtu_bytes: Option<u32>,
     /// Whether a router has said so: the kernel remembers it for some minutes.
     pub is_mtu_learned: bool,
+    /// The TTL, or hop limit, that our own packets have, where the route says so.
+    pub hop_limit: Option<u8>,
 }
 
 impl RouteLookup {
@@ -122,7 +125,11 @@ impl RouteLookup {
                 (RTA_GATEWAY, value) => found.gateway = ip(family, value),
                 (RTA_VIA, value) => found.gateway = via(value),
                 (RTA_PREFSRC, value) => found.source = ip(family, value),
-                (RTA_METRICS, value) => found.mtu_bytes = mtu(value)?,
+                (RTA_METRICS, value) => {
+                    found.mtu_bytes = metric(value, RTAX_MTU)?;
+                    found.hop_limit =
+                        metric(value, RTAX_HOPLIMIT)?.and_then(|limit| u8::try_from(limit).ok());
+                }
                 (RTA_CACHEINFO, value) => found.is_mtu_learned = expires(value),
                 _ => {}
             }
@@ -132,11 +139,12 @@ impl RouteLookup {
     }
 }
 
-/// The MTU among the metrics of a route.
-fn mtu(metrics: &[u8]) -> Result<Option<u32>, MalformedMessage> {
+/// One of the metrics of a route, where it has it.
+fn metric(metrics: &[u8], wanted: u16) -> Result<Option<u32>, MalformedMessage> {
     for attribute in attributes(metrics) {
-        if let (RTAX_MTU, value) = attribute? {
-            return Ok(Some(number(value)?).filter(|bytes| *bytes != 0));
+        let (kind, value) = attribute?;
+        if kind == wanted {
+            return Ok(Some(number(value)?).filter(|metric| *metric != 0));
         }
     }
     Ok(None)

@@ -3,7 +3,7 @@
 use super::nft_condition::TableSets;
 use super::packet::FilterPacket;
 use super::place::DropPlace;
-use super::rule::{PacketTranslation, RuleMatch, RuleTarget};
+use super::rule::{PacketTranslation, RuleEffect, RuleMatch, RuleTarget};
 use super::{iptables, nft};
 use crate::firewall::{FilterChain, FilterProgram, NamedSet, WrittenRule};
 
@@ -57,16 +57,23 @@ pub(super) struct ChainFollower<'a> {
     chains: &'a [FilterChain],
     sets: &'a [NamedSet],
     left: usize,
+    /// The rule that gave the packet its TTL.
+    ttl_by: Option<RuleDrop>,
 }
 
 impl<'a> ChainFollower<'a> {
     pub(super) fn new(chains: &'a [FilterChain], sets: &'a [NamedSet]) -> Self {
-        ChainFollower { chains, sets, left: MOST_RULES }
+        ChainFollower { chains, sets, left: MOST_RULES, ttl_by: None }
     }
 
     /// Everything that may become of the packet in this chain.
     pub(super) fn follow(&mut self, chain: &FilterChain, packet: &mut FilterPacket) -> Outcomes {
         self.at_depth(chain, packet, DEEPEST)
+    }
+
+    /// The last rule that has certainly given the packet its TTL.
+    pub(super) fn ttl_by(self) -> Option<RuleDrop> {
+        self.ttl_by
     }
 
     fn at_depth(&mut self, chain: &FilterChain, packet: &mut FilterPacket, depth: usize) -> Outcomes {
@@ -87,29 +94,32 @@ impl<'a> ChainFollower<'a> {
             }
             let mut goes_on = read.is_meant == RuleMatch::Unknown;
             read.effects.iter().for_each(|effect| effect.apply(!goes_on, packet));
-            let drop = |reset| RuleDrop {
+            let place = |reset| RuleDrop {
                 rule: Some(rule.clone()),
                 position: Some((chain.name.clone(), at + 1)),
                 is_specific: read.is_specific,
                 reset,
                 others: Vec::new(),
             };
+            if !goes_on && read.effects.iter().any(|effect| matches!(effect, RuleEffect::Ttl(_))) {
+                self.ttl_by = Some(place(None));
+            }
             match &read.target {
                 RuleTarget::Continue => goes_on = true,
                 RuleTarget::Accept => outcomes.accepted = true,
                 RuleTarget::Translate(translation) => outcomes.translated = Some(*translation),
                 RuleTarget::Return => outcomes.returned = true,
-                RuleTarget::Drop => outcomes.drops(drop(None)),
-                RuleTarget::Reject { is_reset } => outcomes.drops(drop(Some(*is_reset))),
+                RuleTarget::Drop => outcomes.drops(place(None)),
+                RuleTarget::Reject { is_reset } => outcomes.drops(place(Some(*is_reset))),
                 RuleTarget::Unknown => {
-                    outcomes.join(Outcomes::anything(Some(drop(None))), read.is_specific);
+                    outcomes.join(Outcomes::anything(Some(place(None))), read.is_specific);
                     goes_on = true;
                 }
                 RuleTarget::Jump(name) | RuleTarget::Goto(name) => {
                     let called = called(self.chains, chain, name);
                     let mut inner = match called {
                         Some(called) => self.at_depth(called, packet, depth - 1),
-                        None if EXTENSIONS.contains(&name.as_str()) => Outcomes::anything(Some(drop(None))),
+                        None if EXTENSIONS.contains(&name.as_str()) => Outcomes::anything(Some(place(None))),
                         // A chain without rules is not among those that were read.
                         None => Outcomes { returned: true, ..Outcomes::default() },
                     };

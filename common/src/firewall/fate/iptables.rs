@@ -2,8 +2,8 @@
 
 use super::packet::{FilterPacket, PacketProtocol};
 use super::rule::{
-    PacketTranslation, ReadRule, RuleEffect, RuleMatch, RuleTarget, address_and_port, has_mark, is_in,
-    is_interface, is_port, mark_and_mask,
+    MarkChange, PacketTranslation, ReadRule, RuleEffect, RuleMatch, RuleTarget, TtlChange, address_and_port,
+    is_in, is_interface, is_mark, is_port, mark_and_mask,
 };
 
 /// Targets after which the next rule is asked.
@@ -73,7 +73,11 @@ pub(super) fn read(text: &str, packet: &FilterPacket) -> ReadRule {
             "--tcp-flags" => (syn_only(value, words.get(at + 1), packet), 2),
             "--ctstate" | "--state" => (state(value, packet), 1),
             "--icmp-type" | "--icmpv6-type" => (icmp_type(value, packet), 1),
-            "--mark" if !is_connmark => (has_mark(value, packet), 1),
+            "--mark" if is_connmark => (flow_mark(value, negated, packet), 1),
+            "--mark" => (is_mark(value, packet.mark), 1),
+            "--ttl-eq" | "--hl-eq" => (ttl(value, packet, |own, asked| own == asked), 1),
+            "--ttl-lt" | "--hl-lt" => (ttl(value, packet, |own, asked| own < asked), 1),
+            "--ttl-gt" | "--hl-gt" => (ttl(value, packet, |own, asked| own > asked), 1),
             "--dst-type" => (destination_type(value, packet), 1),
             "--src-type" => (source_type(value), 1),
             "--pkt-type" => (RuleMatch::of(value == "unicast"), 1),
@@ -105,6 +109,9 @@ fn module(name: &str) -> RuleMatch {
         "icmp",
         "icmp6",
         "mark",
+        "connmark",
+        "ttl",
+        "hl",
         "set",
         "limit",
     ];
@@ -147,6 +154,19 @@ fn state(list: &str, packet: &FilterPacket) -> RuleMatch {
         "DNAT" => RuleMatch::of(packet.is_dnat),
         _ => RuleMatch::Unknown,
     }))
+}
+
+/// The mark of its flow. What belongs to none has none, and no such rule is for it, whether it says "is" or "is not".
+fn flow_mark(word: &str, is_negated: bool, packet: &FilterPacket) -> RuleMatch {
+    match packet.has_flow() {
+        Some(true) => is_mark(word, packet.flow_mark),
+        Some(false) => RuleMatch::of(is_negated),
+        None => RuleMatch::Unknown,
+    }
+}
+
+fn ttl(word: &str, packet: &FilterPacket, is_it: fn(u8, u8) -> bool) -> RuleMatch {
+    RuleMatch::known(packet.ttl.zip(word.parse().ok()).map(|(own, asked)| is_it(own, asked)))
 }
 
 fn icmp_type(word: &str, packet: &FilterPacket) -> RuleMatch {
@@ -217,15 +237,31 @@ fn effect(name: &str, rest: &[String]) -> Option<RuleEffect> {
     let has = |option: &str| rest.iter().any(|word| word == option);
     let value = |option: &str| {
         let at = rest.iter().position(|word| word == option)?;
-        rest.get(at + 1).map(|word| mark_and_mask(word))
+        rest.get(at + 1).map(String::as_str)
     };
+    let set = || {
+        let set = value("--set-xmark").or(value("--set-mark")).map(mark_and_mask)?;
+        set.0.zip(set.1).map(|(value, mask)| MarkChange::set(value, mask))
+    };
+    let mask = |option: &str| value(option).map_or(Some(u32::MAX), |word| mark_and_mask(word).0);
     match name {
-        "MARK" => Some(match value("--set-xmark").or(value("--set-mark")) {
-            Some((Some(value), Some(mask))) => RuleEffect::Mark(value, mask),
-            _ => RuleEffect::MarkUnknown,
-        }),
-        // The others change the mark of the flow, not of the packet.
-        "CONNMARK" => has("--restore-mark").then_some(RuleEffect::MarkUnknown),
+        "MARK" => Some(RuleEffect::Mark(set().unwrap_or(MarkChange::UNKNOWN))),
+        "CONNMARK" => {
+            let masks = mask("--nfmask").zip(mask("--ctmask"));
+            let restored = masks.map(|(packet, flow)| RuleEffect::Mark(MarkChange::copy(packet, flow)));
+            let saved = masks.map(|(packet, flow)| RuleEffect::FlowMark(MarkChange::copy(flow, packet)));
+            Some(match () {
+                () if has("--restore-mark") => restored.unwrap_or(RuleEffect::Mark(MarkChange::UNKNOWN)),
+                () if has("--save-mark") => saved.unwrap_or(RuleEffect::FlowMark(MarkChange::UNKNOWN)),
+                () => RuleEffect::FlowMark(set().unwrap_or(MarkChange::UNKNOWN)),
+            })
+        }
+        "TTL" | "HL" => {
+            let by = |option: &str| value(&format!("--{}-{option}", name.to_lowercase()))?.parse().ok();
+            let change = by("set").map(TtlChange::Set).or(by("dec").map(TtlChange::Less));
+            let change = change.or(by("inc").map(TtlChange::More));
+            Some(RuleEffect::Ttl(change.unwrap_or(TtlChange::Unknown)))
+        }
         "NOTRACK" => Some(RuleEffect::Untrack),
         "CT" if has("--notrack") => Some(RuleEffect::Untrack),
         "CT" => {

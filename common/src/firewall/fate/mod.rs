@@ -1,6 +1,8 @@
 //! What a namespace's packet filters would do with a packet: each chain is followed as the kernel does, and what cannot be
 //! followed has both outcomes. So a verdict is one only where nothing else is possible. Pure.
 
+#[cfg(test)]
+mod change_tests;
 mod follow;
 mod hook;
 mod iptables;
@@ -14,8 +16,8 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use super::{FilterChain, FilterProgram, NamedSet, PacketCount};
-use follow::{ChainFollower, Outcomes};
+use super::{FilterChain, FilterProgram, NamedSet, PacketCount, UnreadFilter};
+use follow::{ChainFollower, Outcomes, RuleDrop};
 pub use hook::{ChainHook, HookFamily};
 use hook::{is_at, priority};
 pub use iptables::words as iptables_words;
@@ -36,6 +38,8 @@ pub struct NetnsFilters {
     pub sets: Vec<NamedSet>,
     /// Whether all of them could be read: only then is it known that there is no other rule.
     pub is_whole: bool,
+    /// Programs that may have rules of their own there, which are not read.
+    pub unread: Vec<UnreadFilter>,
 }
 
 /// What becomes of a packet at a hook.
@@ -64,17 +68,43 @@ pub struct HookRun {
     pub flow: PacketFlow,
     /// The mark that it has afterwards; nothing where it is not known.
     pub mark: Option<u32>,
+    /// The mark that its flow has afterwards; the same.
+    pub flow_mark: Option<u32>,
+    /// Its TTL afterwards; the same.
+    pub ttl: Option<u8>,
+    /// The rule that has certainly given it that, if one has.
+    pub ttl_by: Option<DropPlace>,
 }
 
 impl NetnsFilters {
     /// What becomes of the packet at that point.
     pub fn fate(&self, point: ChainHook, packet: &FilterPacket) -> PacketFate {
-        let run = self.run(HookFamily::Ip, point, packet);
+        let flow_mark = self.flow_mark_at(point, packet);
+        let run = self.run(HookFamily::Ip, point, &FilterPacket { flow_mark, ..packet.clone() });
         match run.dropped {
             Some(place) => PacketFate::Dropped(place),
             None if run.may_drop.is_empty() && self.is_whole => PacketFate::Passes,
             None => PacketFate::Unknown,
         }
+    }
+
+    /// A program that is asked at hooks of that family, and whose rules are not known.
+    pub fn unread_at(&self, family: HookFamily<'_>) -> Option<UnreadFilter> {
+        let is_asked = |unread: &UnreadFilter| match unread {
+            UnreadFilter::Arptables => family == HookFamily::Arp,
+            UnreadFilter::Ebtables => family == HookFamily::Bridge,
+        };
+        self.unread.iter().copied().find(is_asked)
+    }
+
+    /// The mark of the packet's flow when it comes to that point: a new flow has none but what rules give it on the way there.
+    fn flow_mark_at(&self, point: ChainHook, packet: &FilterPacket) -> Option<u32> {
+        let comes_in = matches!(point, ChainHook::Input | ChainHook::Forward);
+        if packet.flow_mark.is_some() || packet.is_answer || !comes_in || !self.is_whole {
+            return packet.flow_mark;
+        }
+        let before = FilterPacket { out: None, flow_mark: Some(0), ..packet.clone() };
+        self.run(HookFamily::Ip, ChainHook::Prerouting, &before).flow_mark
     }
 
     /// Takes the packet through all chains of the hook, in the kernel's order. What one chain accepts the next one still sees.
@@ -87,6 +117,9 @@ impl NetnsFilters {
             may_translate: false,
             flow: packet.flow,
             mark: packet.mark,
+            flow_mark: packet.flow_mark,
+            ttl: packet.ttl,
+            ttl_by: None,
         };
         let mut chains: Vec<&FilterChain> =
             self.chains.iter().filter(|chain| is_at(chain, family, point, &packet)).collect();
@@ -97,7 +130,8 @@ impl NetnsFilters {
             if chain.is_nat && (packet.is_answer || !is_in_a_flow) {
                 continue;
             }
-            let outcomes = self.at_its_time(chain, point, &mut packet);
+            let (outcomes, ttl_by) = self.at_its_time(chain, point, &mut packet);
+            run.ttl_by = ttl_by.map(|by| by.at(chain)).or(run.ttl_by);
             let passes = outcomes.passes();
             let place = outcomes.dropped.clone().map(|dropped| dropped.at(chain));
             match place {
@@ -114,7 +148,8 @@ impl NetnsFilters {
                 None => {}
             }
         }
-        (run.mark, run.flow) = (packet.mark, packet.flow);
+        (run.mark, run.flow_mark, run.ttl, run.flow) =
+            (packet.mark, packet.flow_mark, packet.ttl, packet.flow);
         run
     }
 
@@ -126,7 +161,7 @@ impl NetnsFilters {
             |chain: &&FilterChain| is_at(chain, HookFamily::Ip, ChainHook::Postrouting, &packet.clone());
         let chains: Vec<&FilterChain> = self.chains.iter().filter(at_hook).collect();
         for chain in chains {
-            let outcomes = self.outcomes(chain, &mut packet);
+            let (outcomes, _) = self.outcomes(chain, &mut packet);
             if outcomes.translated.is_some() && outcomes.is_only_translated() {
                 return Some(true);
             }
@@ -143,7 +178,12 @@ impl NetnsFilters {
     }
 
     /// The same as [`Self::outcomes`], with the flow as the chain sees it: before connection tracking there is none.
-    fn at_its_time(&self, chain: &FilterChain, point: ChainHook, packet: &mut FilterPacket) -> Outcomes {
+    fn at_its_time(
+        &self,
+        chain: &FilterChain,
+        point: ChainHook,
+        packet: &mut FilterPacket,
+    ) -> (Outcomes, Option<RuleDrop>) {
         let is_first_hook = matches!(point, ChainHook::Prerouting | ChainHook::Output);
         let is_early = is_first_hook && priority(chain) < CONNECTION_TRACKING;
         if !is_early || packet.flow == PacketFlow::Untracked {
@@ -178,10 +218,11 @@ impl NetnsFilters {
         rule.counter.filter(|_| is_same)
     }
 
-    /// Everything that may become of it in a chain that a hook calls, its policy included.
-    fn outcomes(&self, chain: &FilterChain, packet: &mut FilterPacket) -> Outcomes {
-        let mut outcomes = ChainFollower::new(&self.chains, &self.sets).follow(chain, packet);
+    /// Everything that may become of it in a chain that a hook calls, its policy included; and the rule that gave it its TTL.
+    fn outcomes(&self, chain: &FilterChain, packet: &mut FilterPacket) -> (Outcomes, Option<RuleDrop>) {
+        let mut follower = ChainFollower::new(&self.chains, &self.sets);
+        let mut outcomes = follower.follow(chain, packet);
         outcomes.end_in(chain.policy.as_deref());
-        outcomes
+        (outcomes, follower.ttl_by())
     }
 }

@@ -1,9 +1,13 @@
 //! A rule as nft(8) writes it: whether it is for a packet, and what it does. Only what is plain is understood.
 
 use super::nft_condition::{self, TableSets};
+use super::nft_selector::NftSelector;
 use super::nft_words::{up_to_keyword, words};
 use super::packet::FilterPacket;
-use super::rule::{PacketTranslation, ReadRule, RuleEffect, RuleMatch, RuleTarget, address_and_port, number};
+use super::rule::{
+    MarkChange, PacketTranslation, ReadRule, RuleEffect, RuleMatch, RuleTarget, TtlChange, address_and_port,
+    number,
+};
 
 /// `iifname "br0" tcp dport 80 counter packets 3 bytes 180 accept`
 pub(super) fn read(text: &str, packet: &FilterPacket, sets: TableSets<'_>) -> ReadRule {
@@ -15,7 +19,8 @@ pub(super) fn read(text: &str, packet: &FilterPacket, sets: TableSets<'_>) -> Re
             rule.target = target;
             return rule;
         }
-        let Some(taken) = statement(&mut rule, rest).or_else(|| condition(&mut rule, rest, packet, sets))
+        let Some(taken) =
+            statement(&mut rule, rest, packet).or_else(|| condition(&mut rule, rest, packet, sets))
         else {
             rule.is_meant = rule.is_meant.and(RuleMatch::Unknown);
             rule.target = RuleTarget::Unknown;
@@ -47,7 +52,7 @@ fn target(words: &[String]) -> Option<RuleTarget> {
 
 /// What only counts, logs, or changes something, and what makes a rule one for some packets only: how many words it has, or nothing
 /// where it is none of these.
-fn statement(rule: &mut ReadRule, words: &[String]) -> Option<usize> {
+fn statement(rule: &mut ReadRule, words: &[String], packet: &FilterPacket) -> Option<usize> {
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     match (word(0), word(1), word(2)) {
         ("counter", "packets", _) => return Some(5),
@@ -60,12 +65,22 @@ fn statement(rule: &mut ReadRule, words: &[String]) -> Option<usize> {
         }
         // How much there was so far is not known.
         ("limit" | "quota", ..) | ("ct", "count", _) => rule.is_meant = rule.is_meant.and(RuleMatch::Unknown),
-        ("meta", "mark", "set") => {
-            rule.is_meant = rule.is_meant.and(set_to(words, 2));
-            rule.effects.push(match (number(word(3)), up_to_keyword(words)) {
-                (Some(value), 4) => RuleEffect::Mark(value, u32::MAX),
-                _ => RuleEffect::MarkUnknown,
+        ("meta" | "ct", "mark", "set") => {
+            let (change, is_of_flow) = mark_set(words);
+            let found = if change.is_known { RuleMatch::Yes } else { set_to(words, 2) };
+            // Of a packet without a flow there is no such mark to copy: the rule ends there.
+            let has_it = if is_of_flow { RuleMatch::known(packet.has_flow()) } else { RuleMatch::Yes };
+            rule.is_meant = rule.is_meant.and(found).and(has_it);
+            rule.effects.push(match word(0) {
+                "ct" => RuleEffect::FlowMark(change),
+                _ => RuleEffect::Mark(change),
             });
+        }
+        ("ip", "ttl", "set") | ("ip6", "hoplimit", "set") => {
+            let applies = NftSelector::read(words).is_some_and(|selector| selector.applies(packet));
+            rule.is_meant = rule.is_meant.and(set_to(words, 2)).and(RuleMatch::of(applies));
+            let ttl = word(3).parse().map_or(TtlChange::Unknown, TtlChange::Set);
+            rule.effects.push(RuleEffect::Ttl(ttl));
         }
         // In another zone it is another flow.
         ("ct", "zone", "set") => {
@@ -88,6 +103,29 @@ fn statement(rule: &mut ReadRule, words: &[String]) -> Option<usize> {
         _ => return None,
     }
     Some(up_to_keyword(words))
+}
+
+/// `meta mark set 0x1`, `ct mark set meta mark | 0x00001000`: what becomes of the mark, and whether that of the flow is asked for.
+fn mark_set(words: &[String]) -> (MarkChange, bool) {
+    let value = words.get(3..up_to_keyword(words)).unwrap_or_default();
+    let parts: Vec<&str> = value.iter().map(String::as_str).collect();
+    let own = words.first().map_or("", String::as_str);
+    let (base, rest) = match parts[..] {
+        [base @ ("meta" | "ct"), "mark", ref rest @ ..] => (Some(base), rest),
+        ref rest => (None, rest),
+    };
+    let change = match (base, rest) {
+        (None, [word]) => number(word).map(|value| (0, value)),
+        (Some(_), []) => Some((u32::MAX, 0)),
+        (Some(_), ["|", word]) => number(word).map(|value| (!value, value)),
+        (Some(_), ["&", word]) => number(word).map(|value| (value, 0)),
+        (Some(_), ["^", word]) => number(word).map(|value| (u32::MAX, value)),
+        _ => None,
+    };
+    let is_of_flow = value.first().is_some_and(|word| word == "ct");
+    let Some((mask, flip)) = change else { return (MarkChange::UNKNOWN, is_of_flow) };
+    let (keep, take) = if base == Some(own) { (mask, 0) } else { (0, mask) };
+    (MarkChange { keep, take, flip, is_known: true }, is_of_flow)
 }
 
 /// Whether all words behind `set` up to the next keyword are the value: else there is another condition among them, which is not read.

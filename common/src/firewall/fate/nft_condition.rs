@@ -3,7 +3,7 @@
 use super::nft_selector::NftSelector;
 use super::nft_words::{WrittenElement, elements, fields};
 use super::packet::FilterPacket;
-use super::rule::{RuleMatch, RuleTarget, number};
+use super::rule::{RuleMatch, RuleTarget, is_between, number};
 use crate::firewall::NamedSet;
 use crate::firewall::named_set::SetLookup;
 use crate::netlink::{NftElement, NftVerdict};
@@ -107,7 +107,10 @@ fn compared(
         let found = RuleMatch::any(all.iter().map(|element| is_of(selectors, &element.fields, packet)));
         return (!is_map).then_some((found, taken));
     }
-    // Greater, less, and what is calculated.
+    if let Some(found) = ordered(selectors, operand, packet) {
+        return Some((found, 2));
+    }
+    // What is calculated, and what has no order here.
     if ["<", ">", "<=", ">=", "|", "^", "<<", ">>", "/", "map"].contains(&first)
         || operand.get(1).is_some_and(|next| next == "/")
     {
@@ -121,6 +124,21 @@ fn compared(
     Some((is_of(selectors, &fields(operand.get(..taken)?), packet), taken))
 }
 
+/// `< 5`, `>= 1024`: of a number alone.
+fn ordered(selectors: &[NftSelector<'_>], operand: &[String], packet: &FilterPacket) -> Option<RuleMatch> {
+    let ([selector], [sign, value, ..]) = (selectors, operand) else { return None };
+    let own = selector.number(packet)?;
+    let value = number(value)?;
+    let below = |end: u32| is_between([0, end], own);
+    Some(match sign.as_str() {
+        "<" => value.checked_sub(1).map_or(RuleMatch::No, below),
+        "<=" => below(value),
+        ">" => below(value).negated(true),
+        ">=" => value.checked_sub(1).map_or(RuleMatch::Yes, |end| below(end).negated(true)),
+        _ => return None,
+    })
+}
+
 /// `& 0x000000ff == 0x00000001`, of a mark alone.
 fn masked(
     selectors: &[NftSelector<'_>],
@@ -129,11 +147,9 @@ fn masked(
 ) -> Option<(RuleMatch, usize)> {
     let [_, mask, compared, value, ..] = words else { return None };
     let ([selector], true) = (selectors, ["==", "!="].contains(&compared.as_str())) else { return None };
-    if !selector.is_mark() {
-        return None;
-    }
+    let own = selector.mark(packet)?;
     let (mask, value) = (number(mask)?, number(value)?);
-    let found = RuleMatch::known(packet.mark.map(|mark| mark & mask == value));
+    let found = RuleMatch::known(own.map(|mark| mark & mask == value));
     Some((found.negated(compared == "!="), 4))
 }
 

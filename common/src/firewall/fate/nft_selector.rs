@@ -4,24 +4,22 @@ use std::net::IpAddr;
 
 use super::nft_words::unquoted;
 use super::packet::{ARP_REQUEST, FilterPacket, PacketProtocol};
-use super::rule::{RuleMatch, is_in, is_interface, is_port, number};
+use super::rule::{RuleMatch, is_between, is_in, is_interface, is_port, number};
 use crate::firewall::named_set::KeyField;
 
 /// An interface's name as nf_tables has it in a set: IFNAMSIZ.
 const NAME_BYTES: usize = 16;
 
 /// Known by its words, and of a packet not known here: whatever is compared with it may match.
-const UNKNOWN: [(&str, &str); 33] = [
+const UNKNOWN: [(&str, &str); 30] = [
     ("ip", "version"),
     ("ip", "hdrlength"),
     ("ip", "dscp"),
     ("ip", "ecn"),
     ("ip", "length"),
     ("ip", "id"),
-    ("ip", "ttl"),
     ("ip", "checksum"),
     ("ip6", "dscp"),
-    ("ip6", "hoplimit"),
     ("ip6", "length"),
     ("tcp", "window"),
     ("tcp", "sequence"),
@@ -42,19 +40,20 @@ const UNKNOWN: [(&str, &str); 33] = [
     ("meta", "priority"),
     ("meta", "ibrname"),
     ("meta", "obrname"),
-    ("ct", "mark"),
     ("ct", "zone"),
     ("ct", "helper"),
 ];
 
 /// The same, and what a packet has of it is known.
-const KNOWN: [(&str, &str); 23] = [
+const KNOWN: [(&str, &str); 26] = [
     ("ip", "saddr"),
     ("ip", "daddr"),
     ("ip", "protocol"),
+    ("ip", "ttl"),
     ("ip6", "saddr"),
     ("ip6", "daddr"),
     ("ip6", "nexthdr"),
+    ("ip6", "hoplimit"),
     ("tcp", "dport"),
     ("tcp", "sport"),
     ("udp", "dport"),
@@ -69,6 +68,7 @@ const KNOWN: [(&str, &str); 23] = [
     ("meta", "nfproto"),
     ("meta", "mark"),
     ("meta", "pkttype"),
+    ("ct", "mark"),
     ("ct", "state"),
     ("ct", "status"),
     ("ct", "direction"),
@@ -84,9 +84,26 @@ pub(super) struct NftSelector<'w> {
 }
 
 impl<'w> NftSelector<'w> {
-    /// Whether it is the packet's mark.
-    pub(super) fn is_mark(&self) -> bool {
-        (self.family, self.key) == ("meta", "mark")
+    /// The mark of the packet or of its flow, where it is one of them.
+    pub(super) fn mark(&self, packet: &FilterPacket) -> Option<Option<u32>> {
+        match (self.family, self.key) {
+            ("meta", "mark") => Some(packet.mark),
+            ("ct", "mark") => Some(packet.flow_mark.filter(|_| packet.has_flow() == Some(true))),
+            _ => None,
+        }
+    }
+
+    /// Of what has an order: the least that the packet's can be, and the greatest.
+    pub(super) fn number(&self, packet: &FilterPacket) -> Option<[u32; 2]> {
+        let of = |port: Option<u16>| port.map_or(packet.chosen_ports, |port| [port, port]).map(u32::from);
+        match (self.family, self.key) {
+            ("tcp" | "udp" | "th", "dport") => Some(of(packet.port)),
+            ("tcp" | "udp" | "th", "sport") => Some(of(packet.source_port)),
+            ("ip", "ttl") | ("ip6", "hoplimit") => {
+                Some(packet.ttl.map_or([0, u8::MAX], |ttl| [ttl, ttl]).map(u32::from))
+            }
+            _ => None,
+        }
     }
 
     /// What the words begin with; nothing where that is not understood.
@@ -119,6 +136,8 @@ impl<'w> NftSelector<'w> {
             "sctp" | "dccp" | "udplite" => false,
             "th" => matches!(packet.protocol, PacketProtocol::Tcp | PacketProtocol::Udp),
             "arp" => is_arp,
+            // The mark of what belongs to no flow cannot be read: the rule ends there.
+            "ct" if self.key == "mark" => !is_arp && packet.has_flow() != Some(false),
             "ct" | "fib" => !is_arp,
             _ => self.key != "l4proto" || !is_arp,
         }
@@ -144,13 +163,14 @@ impl<'w> NftSelector<'w> {
             ("tcp" | "udp" | "th", "dport") => is_port(value, '-', packet.port, packet.chosen_ports),
             ("tcp" | "udp" | "th", "sport") => is_port(value, '-', packet.source_port, packet.chosen_ports),
             ("icmp" | "icmpv6", "type") => RuleMatch::known(packet.is_icmp_type(value)),
+            ("ip", "ttl") | ("ip6", "hoplimit") => self.is_in_range(value, packet),
             ("ct", "state") => state(value, packet),
             ("ct", "status") if value == "dnat" => RuleMatch::of(packet.is_dnat),
             ("ct", "direction") => is(if packet.is_answer { "reply" } else { "original" }),
-            ("meta", "mark") => match (packet.mark, number(value)) {
-                (Some(mark), Some(value)) => RuleMatch::of(mark == value),
-                _ => RuleMatch::Unknown,
-            },
+            ("meta" | "ct", "mark") => {
+                let mark = self.mark(packet).flatten();
+                RuleMatch::known(mark.zip(number(value)).map(|(mark, value)| mark == value))
+            }
             ("meta", "nfproto") => is(if packet.is_six() { "ipv6" } else { "ipv4" }),
             ("meta", "pkttype") => match value {
                 "host" | "unicast" => RuleMatch::of(!is_for_many(packet)),
@@ -172,6 +192,13 @@ impl<'w> NftSelector<'w> {
             ("arp", key) => arp(key, value, packet),
             _ => RuleMatch::Unknown,
         }
+    }
+
+    /// `5`, or `1-5`.
+    fn is_in_range(&self, value: &str, packet: &FilterPacket) -> RuleMatch {
+        let (first, last) = value.split_once('-').unwrap_or((value, value));
+        let asked = number(first).zip(number(last)).zip(self.number(packet));
+        asked.map_or(RuleMatch::Unknown, |((first, last), own)| is_between([first, last], own))
     }
 
     /// The same as bytes, as a set has it; nothing where they are not known. `has_intervals` says that values are compared as numbers.
@@ -206,11 +233,12 @@ impl<'w> NftSelector<'w> {
                 _ => None,
             },
             ("ether" | "meta", "type" | "protocol") => Some(ethertype(packet).to_be_bytes().to_vec()),
+            ("ip", "ttl") | ("ip6", "hoplimit") => Some(vec![packet.ttl?]),
             // These are numbers of the host's own byte order, or names.
             _ if has_intervals => None,
             ("iifname", _) => name(&packet.from),
             ("oifname", _) => name(&packet.out),
-            ("meta", "mark") => Some(packet.mark?.to_ne_bytes().to_vec()),
+            ("meta" | "ct", "mark") => Some(self.mark(packet)??.to_ne_bytes().to_vec()),
             _ => None,
         }
     }

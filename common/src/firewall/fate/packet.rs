@@ -35,6 +35,10 @@ pub struct FilterPacket {
     pub flow: PacketFlow,
     /// Its mark; nothing where it is not known.
     pub mark: Option<u32>,
+    /// The mark of its flow, as connection tracking keeps it; nothing where it is not known.
+    pub flow_mark: Option<u32>,
+    /// Its TTL, or the hop limit of IPv6, as it is at the hook; nothing where it is not known.
+    pub ttl: Option<u8>,
 }
 
 /// What a packet is.
@@ -81,6 +85,15 @@ impl FilterPacket {
         }
     }
 
+    /// Whether it belongs to a flow; nothing where that is not known.
+    pub(super) fn has_flow(&self) -> Option<bool> {
+        match self.flow {
+            PacketFlow::Unknown => None,
+            PacketFlow::Tracked => Some(true),
+            PacketFlow::Untracked | PacketFlow::Invalid => Some(false),
+        }
+    }
+
     /// The first packet of a flow, of which nothing but this is known.
     pub fn first(protocol: PacketProtocol, source: IpAddr, destination: IpAddr) -> Self {
         FilterPacket {
@@ -99,6 +112,8 @@ impl FilterPacket {
             is_dnat: false,
             flow: PacketFlow::Tracked,
             mark: None,
+            flow_mark: None,
+            ttl: None,
         }
     }
 

@@ -40,10 +40,31 @@ pub enum RuleEffect {
     Untrack,
     /// What its flow is like from here on is not known.
     FlowUnknown,
-    /// The packet gets a mark: this value in these bits.
-    Mark(u32, u32),
-    /// The packet gets a mark that is not known.
-    MarkUnknown,
+    /// The packet gets another mark.
+    Mark(MarkChange),
+    /// Its flow does.
+    FlowMark(MarkChange),
+    /// The packet gets another TTL, or hop limit.
+    Ttl(TtlChange),
+}
+
+/// What becomes of a mark: `(own & keep) ^ (other & take) ^ flip`. The packet's is the other one of its flow's, and its flow's of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarkChange {
+    pub keep: u32,
+    pub take: u32,
+    pub flip: u32,
+    /// Whether this is all: else it is not known what becomes of it.
+    pub is_known: bool,
+}
+
+/// What becomes of a TTL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TtlChange {
+    Set(u8),
+    Less(u8),
+    More(u8),
+    Unknown,
 }
 
 /// What NAT makes of a packet.
@@ -83,13 +104,58 @@ impl RuleEffect {
     /// Does it to the packet, of which it may not be known whether the rule is about it.
     pub fn apply(self, is_certain: bool, packet: &mut FilterPacket) {
         match self {
-            RuleEffect::Mark(value, mask) => {
-                let marked = packet.mark.map(|mark| mark & !mask | value);
-                packet.mark = marked.filter(|_| is_certain);
+            RuleEffect::Mark(change) => {
+                let other = if packet.has_flow() == Some(true) { packet.flow_mark } else { None };
+                packet.mark = either(is_certain, packet.mark, change.of(packet.mark, other));
             }
-            RuleEffect::MarkUnknown => packet.mark = None,
+            // Without a flow there is nothing to mark.
+            RuleEffect::FlowMark(_) if packet.has_flow() == Some(false) => {}
+            RuleEffect::FlowMark(change) => {
+                let changed = change.of(packet.flow_mark, packet.mark);
+                packet.flow_mark = either(is_certain, packet.flow_mark, changed);
+            }
+            RuleEffect::Ttl(change) => {
+                packet.ttl = either(is_certain, packet.ttl, change.of(packet.ttl));
+            }
             RuleEffect::Untrack if is_certain => packet.flow = PacketFlow::Untracked,
             RuleEffect::Untrack | RuleEffect::FlowUnknown => packet.flow = PacketFlow::Unknown,
+        }
+    }
+}
+
+/// What it is afterwards, where it may not be known whether it was changed.
+fn either<T: PartialEq>(is_certain: bool, before: Option<T>, changed: Option<T>) -> Option<T> {
+    if is_certain || before == changed { changed } else { None }
+}
+
+impl MarkChange {
+    /// It is not known what becomes of it.
+    pub const UNKNOWN: Self = MarkChange { keep: 0, take: 0, flip: 0, is_known: false };
+
+    /// These bits of it become those of the value, as MARK and CONNMARK have it: the other bits of the value are flipped.
+    pub fn set(value: u32, mask: u32) -> Self {
+        MarkChange { keep: !mask, take: 0, flip: value, is_known: true }
+    }
+
+    /// The other mark is copied: these bits of it replace those of the mark itself.
+    pub fn copy(own_mask: u32, other_mask: u32) -> Self {
+        MarkChange { keep: !own_mask, take: other_mask, flip: 0, is_known: true }
+    }
+
+    fn of(self, own: Option<u32>, other: Option<u32>) -> Option<u32> {
+        let bits = |mark: Option<u32>, mask: u32| if mask == 0 { Some(0) } else { Some(mark? & mask) };
+        let (kept, taken) = (bits(own, self.keep)?, bits(other, self.take)?);
+        self.is_known.then_some(kept ^ taken ^ self.flip)
+    }
+}
+
+impl TtlChange {
+    fn of(self, ttl: Option<u8>) -> Option<u8> {
+        match self {
+            TtlChange::Set(ttl) => Some(ttl),
+            TtlChange::Less(by) => ttl.map(|ttl| ttl.saturating_sub(by)),
+            TtlChange::More(by) => ttl.map(|ttl| ttl.saturating_add(by)),
+            TtlChange::Unknown => None,
         }
     }
 }
@@ -151,6 +217,11 @@ pub fn is_port(word: &str, separator: char, port: Option<u16>, chosen: [u16; 2])
         return RuleMatch::Unknown;
     };
     let [least, greatest] = port.map_or(chosen, |port| [port, port]);
+    is_between([first, last], [least, greatest])
+}
+
+/// Whether a number of which it is known that it is one of these, the first to the last, is between both.
+pub fn is_between<T: Ord>([first, last]: [T; 2], [least, greatest]: [T; 2]) -> RuleMatch {
     match () {
         () if last < least || greatest < first => RuleMatch::No,
         () if first <= least && greatest <= last => RuleMatch::Yes,
@@ -164,11 +235,10 @@ pub fn is_in(word: &str, address: IpAddr) -> RuleMatch {
     network.map_or(RuleMatch::Unknown, |network| RuleMatch::of(network.network().contains(address)))
 }
 
-/// Whether the packet has this mark, `0x1/0xff` or `1`.
-pub fn has_mark(word: &str, packet: &FilterPacket) -> RuleMatch {
+/// Whether the mark is this one, `0x1/0xff` or `1`.
+pub fn is_mark(word: &str, mark: Option<u32>) -> RuleMatch {
     let (value, mask) = mark_and_mask(word);
-    let (Some(mark), Some(value), Some(mask)) = (packet.mark, value, mask) else { return RuleMatch::Unknown };
-    RuleMatch::of(mark & mask == value)
+    RuleMatch::known(mark.zip(value).zip(mask).map(|((mark, value), mask)| mark & mask == value))
 }
 
 /// The parts of `0x1/0xff`; without a mask all bits count.

@@ -1,12 +1,12 @@
 //! Packets through rules as programs wrote them.
 
-use super::{ChainHook, FilterPacket, NetnsFilters, PacketFate, PacketFlow, PacketProtocol};
-use crate::firewall::{FilterChain, FilterProgram, NamedSet, WrittenRule};
+use super::{ChainHook, FilterPacket, HookFamily, NetnsFilters, PacketFate, PacketFlow, PacketProtocol};
+use crate::firewall::{FilterChain, FilterProgram, NamedSet, UnreadFilter, WrittenRule};
 use crate::netlink::{NftElement, NftVerdict};
 
-const IPTABLES: FilterProgram = FilterProgram::Iptables { six: false };
+pub(super) const IPTABLES: FilterProgram = FilterProgram::Iptables { six: false };
 
-fn packet() -> FilterPacket {
+pub(super) fn packet() -> FilterPacket {
     let (source, destination) = ("10.1.0.2".parse().unwrap(), "192.0.2.1".parse().unwrap());
     FilterPacket {
         port: Some(80),
@@ -16,7 +16,7 @@ fn packet() -> FilterPacket {
     }
 }
 
-fn chain(
+pub(super) fn chain(
     program: FilterProgram,
     table: &str,
     name: &str,
@@ -39,8 +39,8 @@ fn chain(
     }
 }
 
-fn whole(chains: Vec<FilterChain>) -> NetnsFilters {
-    NetnsFilters { chains, sets: vec![], is_whole: true }
+pub(super) fn whole(chains: Vec<FilterChain>) -> NetnsFilters {
+    NetnsFilters { chains, is_whole: true, ..NetnsFilters::default() }
 }
 
 fn forward(policy: &str, rules: &[&str]) -> NetnsFilters {
@@ -78,7 +78,7 @@ fn sets() -> Vec<NamedSet> {
 }
 
 /// `passes`, `unknown`, or whether the drop is by a rule about this packet's interface or address.
-fn fate(filters: &NetnsFilters) -> &'static str {
+pub(super) fn fate(filters: &NetnsFilters) -> &'static str {
     match filters.fate(ChainHook::Forward, &packet()) {
         PacketFate::Passes => "passes",
         PacketFate::Unknown => "unknown",
@@ -214,7 +214,6 @@ fn a_rule_of_nft_is_understood_or_proves_nothing() {
         ("add @seen { ip saddr } drop", "dropped"),
         ("update @seen { ip saddr limit rate 5/second burst 5 packets } drop", "unknown"),
         ("tcp flags syn / fin,syn drop", "unknown"),
-        ("tcp dport > 1024 drop", "unknown"),
         ("th dport & 1 == 1 drop", "unknown"),
         ("tcp sequence 5 drop", "unknown"),
         ("@th,64,32 0x00000005 drop", "unknown"),
@@ -302,4 +301,33 @@ fn a_port_that_the_kernel_chooses_is_none_of_those_that_programs_ask_for() {
     assert_eq!(fate("-A FORWARD -p tcp -m tcp --dport 80 -j DROP"), PacketFate::Passes);
     assert_eq!(fate("-A FORWARD -p tcp -m tcp --dport 8080 -j DROP"), PacketFate::Unknown);
     assert!(matches!(fate("-A FORWARD -p tcp -m tcp --dport 1024:65535 -j DROP"), PacketFate::Dropped(_)));
+}
+
+#[test]
+fn a_number_is_less_or_greater_than_another() {
+    for (rule, expected) in [
+        ("tcp dport > 1024 drop", "passes"),
+        ("tcp dport < 1024 drop", "dropped"),
+        ("tcp dport >= 80 drop", "dropped"),
+        ("tcp dport <= 79 drop", "passes"),
+        ("tcp dport < 0 drop", "passes"),
+        ("tcp sport < 1024 drop", "unknown"),
+        ("ip saddr > 10.0.0.0 drop", "unknown"),
+    ] {
+        let filters = whole(vec![chain(FilterProgram::Nft, "inet x", "forward", Some("accept"), &[rule])]);
+        assert_eq!(fate(&filters), expected, "{rule}");
+    }
+}
+
+#[test]
+fn rules_that_are_not_read_hide_what_becomes_of_their_own_packets_alone() {
+    let filters = |unread| NetnsFilters { unread, is_whole: true, ..NetnsFilters::default() };
+    let (ebtables, arptables) =
+        (filters(vec![UnreadFilter::Ebtables]), filters(vec![UnreadFilter::Arptables]));
+    for family in [HookFamily::Ip, HookFamily::BridgedIp, HookFamily::Ingress("eth0")] {
+        assert_eq!((ebtables.unread_at(family), arptables.unread_at(family)), (None, None), "{family:?}");
+    }
+    assert_eq!(ebtables.unread_at(HookFamily::Bridge), Some(UnreadFilter::Ebtables));
+    assert_eq!(arptables.unread_at(HookFamily::Arp), Some(UnreadFilter::Arptables));
+    assert_eq!(arptables.unread_at(HookFamily::Bridge), None);
 }

@@ -140,7 +140,7 @@ fn docker() -> HostFacts {
     ];
     let inside = || vec![route("0.0.0.0/0", Some("172.17.0.1"), 2), route("172.17.0.0/16", None, 2)];
     let mut host = facts_of("host", own_routes);
-    host.filters = Some(NetnsFilters { is_whole: true, chains: dockers_chains(), sets: Vec::new() });
+    host.filters = Some(NetnsFilters { is_whole: true, chains: dockers_chains(), ..NetnsFilters::default() });
     let netns = [(HOST, host), (WEB, facts_of("web", inside())), (DB, facts_of("db", inside()))];
     HostFacts { map, netns: netns.into(), published: vec![published()], ..HostFacts::default() }
 }
