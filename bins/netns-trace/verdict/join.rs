@@ -6,7 +6,7 @@ use common::diagnose::Cause;
 use crate::model::{SeenPacket, TraceEvent, TraceEventKind, TraceHop, TraceObstacle, TraceWalk};
 
 /// The kernel's reasons that leave a few causes only: enum skb_drop_reason of net/dropreason-core.h.
-const REASONS: [(&str, &[Cause]); 10] = [
+const REASONS: [(&str, &[Cause]); 11] = [
     ("NETFILTER_DROP", &[Cause::FilterDrop, Cause::FilterPolicy, Cause::FilterReject, Cause::RouteLocalnet]),
     ("TC_INGRESS", &[Cause::TcDrop, Cause::FilterDrop]),
     ("TC_EGRESS", &[Cause::TcDrop, Cause::FilterDrop]),
@@ -17,6 +17,7 @@ const REASONS: [(&str, &[Cause]); 10] = [
     ("IP_RPFILTER", &[Cause::RpFilter, Cause::MartianSource]),
     ("PKT_TOO_BIG", &[Cause::Mtu]),
     ("IPV6DISABLED", &[Cause::Ipv6Disabled]),
+    ("IP_INHDR", &[Cause::TtlExpired]),
 ];
 
 /// What the events say of how far the packet came.
@@ -26,11 +27,16 @@ pub struct SeenProgress {
     pub passed: usize,
     /// The kernel's reason for its last drop, and in which namespace; not of a copy.
     pub reason: Option<(String, Option<u64>)>,
+    /// Whether it was told from others by where it was in memory, where another packet can have been after it.
+    pub is_by_place: bool,
 }
+
+/// Behind these nothing is ever seen: what was seen there was another packet.
+const CUT: [Cause; 3] = [Cause::LinkDown, Cause::NoCarrier, Cause::DestLinkDown];
 
 impl SeenProgress {
     /// How far the packet, or its answer, came on the way that the walk knows.
-    pub fn of(hops: &[TraceHop], events: &[TraceEvent]) -> Self {
+    pub fn of(hops: &[TraceHop], events: &[TraceEvent], is_by_place: bool) -> Self {
         // Where a frame for another MAC address ends, it has not arrived.
         let ends_elsewhere = |event: &TraceEvent| {
             let is_end = |other: &TraceEvent| {
@@ -61,7 +67,7 @@ impl SeenProgress {
             }
             _ => None,
         });
-        SeenProgress { passed, reason }
+        SeenProgress { passed, reason, is_by_place }
     }
 
     /// What stopped it.
@@ -69,7 +75,8 @@ impl SeenProgress {
         // Who gets the packet in another's place is no less wrong where it was seen to arrive.
         let is_behind = |obstacle: &&TraceObstacle| {
             let is_elsewhere = matches!(obstacle.cause, Cause::NeighbourOtherHost | Cause::NeighbourWrongMac);
-            obstacle.after >= self.passed || is_elsewhere
+            let is_cut = self.is_by_place && CUT.contains(&obstacle.cause);
+            obstacle.after >= self.passed || is_elsewhere || is_cut
         };
         let fits = |obstacle: &&TraceObstacle| self.fits(obstacle);
         let certain = || walk.obstacles.iter().filter(is_behind);
@@ -170,7 +177,7 @@ mod tests {
     }
 
     fn cause(walk: &TraceWalk, events: &[TraceEvent]) -> Option<Cause> {
-        SeenProgress::of(&walk.hops, events).obstacle(walk).map(|obstacle| obstacle.cause)
+        SeenProgress::of(&walk.hops, events, false).obstacle(walk).map(|obstacle| obstacle.cause)
     }
 
     fn dropped(reason: &str, is_for_other: bool) -> TraceEventKind {
@@ -185,6 +192,18 @@ mod tests {
         let sent = [event(1, 2, TraceEventKind::Sent), event(2, 3, TraceEventKind::Sent)];
         assert_eq!(cause(&both, &sent), Some(Cause::NeighbourSilent));
         assert_eq!(cause(&both, &[event(3, 2, TraceEventKind::Received { is_for_other: false })]), None);
+    }
+
+    #[test]
+    fn another_packet_in_the_same_place_in_memory_has_not_passed_an_interface_that_is_down() {
+        let both = walk(vec![obstacle(3, 3, Cause::DestLinkDown), obstacle(4, 3, Cause::LinkDown)], vec![]);
+        let other = [event(3, 2, TraceEventKind::Received { is_for_other: false })];
+        let cause = |is_by_place| {
+            let progress = SeenProgress::of(&both.hops, &other, is_by_place);
+            progress.obstacle(&both).map(|found| found.cause)
+        };
+        assert_eq!(cause(true), Some(Cause::DestLinkDown));
+        assert_eq!(cause(false), Some(Cause::LinkDown));
     }
 
     #[test]
@@ -209,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_drop_of_a_copy_is_no_reason() {
-        let progress = SeenProgress::of(&[], &[event(5, 2, dropped("OTHERHOST", true))]);
+        let progress = SeenProgress::of(&[], &[event(5, 2, dropped("OTHERHOST", true))], false);
         assert_eq!(progress.reason, None);
     }
 }

@@ -87,14 +87,14 @@ pub fn judged(
         }
         return report;
     }
-    let progress = SeenProgress::of(&walk.hops, &followed.events);
+    // perf tells a packet from others by where it is in memory, which others have after it: what is set up knows better.
+    let is_by_place = followed.used.contains(&EvidenceLevel::Perf);
+    let progress = SeenProgress::of(&walk.hops, &followed.events, is_by_place);
     if explained_by_filter(&mut report, followed, rule, &progress, &walk, places) {
         return report;
     }
     let is_given = matches!(walk.probe, Some(ProbeProtocol::Udp(_))) && is_delivered(&walk, followed);
     let explains = [Cause::ReceiveBufferFull, Cause::Frozen];
-    // perf tells a packet from others by where it is in memory, which others have after it: what is set up knows better.
-    let is_by_place = followed.used.contains(&EvidenceLevel::Perf);
     let first = walk.obstacles.first().filter(|_| is_by_place);
     let found =
         progress.obstacle(&walk).or(first).filter(|found| !is_given || explains.contains(&found.cause));
