@@ -36,7 +36,9 @@ pub use namespaces::{
 };
 pub use options::{SocketOption, netns_cookie, option, peer_pidfd, set_option};
 pub use signals::{default_action, default_action_of, exit_on, raise, unblock};
-pub use tracing::{BpfCounters, BpfRunTime, BpfTracepoint, bpf_ring, count_bpf_run_time, perf_tracepoint};
+pub use tracing::{
+    BpfCounters, BpfRunTime, BpfTracepoint, bpf_ring, count_bpf_run_time, perf_stop, perf_tracepoint,
+};
 
 /// Sends `signal` to the process behind a pidfd; 0 only asks whether it is there (ESRCH when not).
 ///

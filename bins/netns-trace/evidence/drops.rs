@@ -2,13 +2,15 @@
 //! packets nor namespaces.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
-use super::bpf::BpfDrops;
+use super::bpf::{BpfDrops, RawKind};
 use super::error::NotArmed;
 use super::functions;
-use super::perf::PerfDrops;
-use crate::model::{DropHook, DropKind, EvidenceLevel, HopHook, SeenDrop};
+use super::perf::{PerfDrops, PerfKind};
+use crate::model::{DropHook, DropKind, EvidenceLevel, HopHook, SeenDrops};
 
 /// Between the tracepoint and the hook.
 const HOOK_FUNCTIONS: [&str; 3] = ["nf_hook_slow", "nf_hook_slow_list", "nft_do_chain"];
@@ -57,11 +59,17 @@ const CALLERS: [(&str, DropHook); 37] = {
     ]
 };
 
+/// Of so many packets each it is asked whether these are enough.
+const ASKED_EACH: usize = 1024;
+
+/// Functions by their addresses; without a name where the kernel does not tell it.
+type FunctionNames = HashMap<u64, Option<String>>;
+
 /// What watches, until it is dropped.
 #[derive(Debug)]
 pub struct DropWatch {
     source: DropSource,
-    names: HashMap<u64, Option<String>>,
+    names: FunctionNames,
     /// The level that is used.
     pub used: EvidenceLevel,
     /// What cannot be seen, a sentence each.
@@ -103,58 +111,57 @@ impl DropWatch {
         Ok(DropWatch { source, names: HashMap::new(), used: EvidenceLevel::Perf, not_seen })
     }
 
-    /// Hands over what was dropped since.
-    pub fn drain(&mut self, mut each: impl FnMut(SeenDrop)) {
+    /// What was dropped since, the same packets together, those that began first in front. Of a flood only so much as it takes until
+    /// `is_enough`, which is asked now and then: the others can be read later.
+    pub fn read(&mut self, mut is_enough: impl FnMut() -> bool) -> Vec<SeenDrops> {
+        let mut count = 0_usize;
+        let mut goes_on = move || {
+            count += 1;
+            !count.is_multiple_of(ASKED_EACH) || !is_enough()
+        };
         let DropWatch { source, names, .. } = self;
         match source {
             DropSource::Bpf(bpf) => {
-                let mut raw = Vec::new();
-                bpf.drain(|drop| raw.push(drop));
-                let addresses =
-                    raw.iter().flat_map(|drop| drop.callers.iter().copied().chain([drop.function]));
-                name(names, addresses);
-                for drop in raw {
-                    let function = names.get(&drop.function).cloned().flatten();
-                    let called = drop.callers.iter().map(|at| names.get(at).and_then(Option::as_deref));
-                    let hook = hook(function.as_deref(), &drop.reason, called);
-                    let kind = DropKind {
-                        netns: drop.netns,
-                        index: drop.index,
-                        out: drop.out,
-                        reason: drop.reason,
-                        function,
-                        hook,
-                        packet: drop.packet,
-                    };
-                    each(SeenDrop { at: drop.at, kind });
-                }
+                let mut all = HashMap::new();
+                bpf.drain_while(|at, kind| {
+                    add(&mut all, at, kind);
+                    goes_on()
+                });
+                name(names, all.keys().map(|kind: &RawKind| kind.function));
+                // To look up who called whom takes a while: only where it says something.
+                let is_asked = |kind: &&RawKind| {
+                    let function = names.get(&kind.function).and_then(Option::as_deref);
+                    is_of_netfilter(function, &bpf.reason(kind.reason))
+                };
+                let called: Vec<u64> = all.keys().filter(is_asked).flat_map(|kind| kind.callers).collect();
+                name(names, called.into_iter());
+                in_order(all, |kind| of_bpf(kind, bpf, names))
             }
             DropSource::Perf(perf) => {
-                let mut seen = Vec::new();
-                perf.drain(|at, reason, function| seen.push((at, reason, function)));
-                name(names, seen.iter().map(|(_, _, function)| *function));
-                for (at, reason, function) in seen {
-                    let function = names.get(&function).cloned().flatten();
-                    let kind = DropKind {
-                        netns: None,
-                        index: None,
-                        out: None,
-                        reason,
-                        function,
-                        hook: None,
-                        packet: None,
-                    };
-                    each(SeenDrop { at, kind });
-                }
+                let mut all = HashMap::new();
+                perf.drain_while(|at, kind| {
+                    add(&mut all, at, kind);
+                    goes_on()
+                });
+                name(names, all.keys().map(|kind: &PerfKind| kind.function));
+                in_order(all, |kind| of_perf(kind, perf, names))
             }
         }
     }
 
-    /// How many drops there was no room for so far.
-    pub fn lost(&self) -> u64 {
-        match &self.source {
+    /// Watches no longer. What was dropped until now can still be read.
+    pub fn stop(&mut self) {
+        match &mut self.source {
+            DropSource::Bpf(bpf) => bpf.stop(),
+            DropSource::Perf(perf) => perf.stop(),
+        }
+    }
+
+    /// How many drops there was no room for, and how many nobody has read.
+    pub fn lost(&mut self) -> u64 {
+        match &mut self.source {
             DropSource::Bpf(bpf) => bpf.lost(),
-            DropSource::Perf(perf) => perf.lost,
+            DropSource::Perf(perf) => perf.lost(),
         }
     }
 
@@ -167,8 +174,42 @@ impl DropWatch {
     }
 }
 
+/// One more of that kind.
+fn add<K: Eq + Hash>(all: &mut HashMap<K, (Duration, u64)>, at: Duration, kind: K) {
+    all.entry(kind).or_insert((at, 0)).1 += 1;
+}
+
+/// In words, those that began first in front.
+fn in_order<K>(all: HashMap<K, (Duration, u64)>, in_words: impl Fn(K) -> DropKind) -> Vec<SeenDrops> {
+    let seen = all.into_iter().map(|(kind, (at, packets))| SeenDrops { at, packets, kind: in_words(kind) });
+    let mut seen: Vec<SeenDrops> = seen.collect();
+    seen.sort_by_key(|drops| drops.at);
+    seen
+}
+
+fn of_bpf(raw: RawKind, bpf: &BpfDrops, names: &FunctionNames) -> DropKind {
+    let RawKind { netns, index, out, reason, function, callers, packet } = raw;
+    let reason = bpf.reason(reason);
+    let function = names.get(&function).cloned().flatten();
+    let called = callers.iter().map(|at| names.get(at).and_then(Option::as_deref));
+    let hook = hook(function.as_deref(), &reason, called);
+    DropKind { netns, index, out, reason, function, hook, packet }
+}
+
+fn of_perf(kind: PerfKind, perf: &PerfDrops, names: &FunctionNames) -> DropKind {
+    DropKind {
+        netns: None,
+        index: None,
+        out: None,
+        reason: perf.reason(kind.reason),
+        function: names.get(&kind.function).cloned().flatten(),
+        hook: None,
+        packet: None,
+    }
+}
+
 /// Looks up the functions that are not known yet.
-fn name(names: &mut HashMap<u64, Option<String>>, addresses: impl Iterator<Item = u64>) {
+fn name(names: &mut FunctionNames, addresses: impl Iterator<Item = u64>) {
     let mut unknown: Vec<u64> =
         addresses.filter(|address| *address != 0 && !names.contains_key(address)).collect();
     unknown.sort_unstable();
@@ -187,15 +228,17 @@ fn plain(mut name: String) -> String {
     name
 }
 
+fn is_of_netfilter(function: Option<&str>, reason: &str) -> bool {
+    reason == "NETFILTER_DROP" || function.is_some_and(|function| HOOK_FUNCTIONS.contains(&function))
+}
+
 /// The hook, of a drop that is netfilter's: who called it, the innermost first.
 fn hook<'a>(
     function: Option<&str>,
     reason: &str,
     callers: impl Iterator<Item = Option<&'a str>>,
 ) -> Option<DropHook> {
-    let is_netfilter =
-        reason == "NETFILTER_DROP" || function.is_some_and(|function| HOOK_FUNCTIONS.contains(&function));
-    if !is_netfilter {
+    if !is_of_netfilter(function, reason) {
         return None;
     }
     let mut callers = callers.flatten();

@@ -6,6 +6,7 @@ mod mtu;
 mod resolve;
 mod reverse;
 mod trace;
+mod watched_host;
 
 pub use drops::drops;
 pub use explain::explain;

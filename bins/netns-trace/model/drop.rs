@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::HopHook;
 
-/// One dropped packet.
+/// Dropped packets that are the same in what is told of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenDrop {
-    /// When, by CLOCK_MONOTONIC.
+pub struct SeenDrops {
+    /// When the first of them was, by CLOCK_MONOTONIC.
     pub at: Duration,
-    /// Which packet of which kind, where and why: packets that are the same in this are one group.
+    /// How many.
+    pub packets: u64,
+    /// Which packets, where and why.
     pub kind: DropKind,
 }
 
@@ -67,6 +69,8 @@ pub struct DroppedPacket {
     pub flow: DroppedFlow,
     /// Its bytes, of one that was dropped for them.
     pub bytes: Option<u32>,
+    /// Its TTL, or hop limit, of one that was dropped for what its header says.
+    pub ttl: Option<u8>,
 }
 
 /// What a packet is. A port that a program was given by chance is left out where the other one says more.

@@ -14,7 +14,7 @@ mod verdict;
 mod walk;
 
 pub use drop::{
-    DropCause, DropEnd, DropHook, DropKind, DroppedContent, DroppedFlow, DroppedPacket, SeenDrop, TCP_ACK,
+    DropCause, DropEnd, DropHook, DropKind, DroppedContent, DroppedFlow, DroppedPacket, SeenDrops, TCP_ACK,
     TCP_FIN, TCP_RST, TCP_SYN,
 };
 pub use drop_report::{DropReport, DropSummary};

@@ -95,6 +95,7 @@ mod tests {
             mark: 0,
             flow: DroppedFlow::Unknown,
             bytes: None,
+            ttl: None,
         };
         DropKind {
             netns: Some(1),

@@ -21,7 +21,7 @@ type KnownReason = (&'static str, &'static [Cause], Option<(Cause, &'static str)
 
 /// What the kernel's words leave as causes, and what they mean by themselves where nothing that is set up explains more:
 /// net/dropreason-core.h. A word without a cause of its own says too little.
-const REASONS: [KnownReason; 26] = [
+const REASONS: [KnownReason; 27] = [
     (
         "OTHERHOST",
         &[],
@@ -53,6 +53,8 @@ const REASONS: [KnownReason; 26] = [
     ("IP_INVALID_DEST", ROUTING, None),
     ("NOT_SPECIFIED", ROUTING, None),
     ("IPV6DISABLED", ROUTING, Some((Cause::Ipv6Disabled, "IPv6 is disabled on the interface"))),
+    // What else may be wrong in a header, the kernel does not say.
+    ("IP_INHDR", &[Cause::TtlExpired], None),
     ("PKT_TOO_BIG", &[Cause::Mtu], Some((Cause::Mtu, "it may not be split, and is larger than the MTU"))),
     ("XFRM_POLICY", &[Cause::XfrmPolicy], Some((Cause::XfrmPolicy, "an IPsec policy"))),
     ("TC_INGRESS", &[Cause::TcDrop], Some((Cause::TcDrop, "a tc filter"))),
@@ -175,7 +177,7 @@ pub fn drop_cause(state: &HostState, kind: &DropKind) -> DropCause {
     };
     // Without a packet there is nothing to follow.
     let Some(packet) = &kind.packet else { return by_words(kind) };
-    walker.packet.mark = Some(packet.mark);
+    (walker.packet.mark, walker.packet.ttl) = (Some(packet.mark), packet.ttl);
     walker.packet.is_answer = packet.flow == DroppedFlow::Established || !begins(packet.content);
     let [source_port, port] = packet.content.ports();
     (walker.packet.source_port, walker.packet.port) = (source_port, port);

@@ -293,6 +293,7 @@ mod tests {
             mark: 0,
             flow,
             bytes: None,
+            ttl: None,
         };
         let tcp = |flags| DroppedContent::Tcp { ports: [None, Some(80)], flags };
         let count = |content, flow| {

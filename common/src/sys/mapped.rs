@@ -152,11 +152,19 @@ impl EventRing {
     ///
     /// Of BPF each is what a program has written; of perf each begins with its header, struct perf_event_header.
     pub fn drain(&mut self, mut each: impl FnMut(&[u8])) {
+        self.drain_while(|record| {
+            each(record);
+            true
+        });
+    }
+
+    /// The same up to the record that is said to be the last one; the others stay there.
+    pub fn drain_while(&mut self, mut each: impl FnMut(&[u8]) -> bool) {
         let mut record = Vec::new();
         let (_, end) = self.positions();
         while self.positions().0 < end && self.next(&mut record) {
-            if !record.is_empty() {
-                each(&record);
+            if !record.is_empty() && !each(&record) {
+                return;
             }
         }
     }

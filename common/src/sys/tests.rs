@@ -390,6 +390,26 @@ fn a_program_at_a_tracepoint_tells_through_its_ring_also_beyond_the_end_of_it() 
 }
 
 #[test]
+fn what_is_not_taken_from_a_ring_stays_there() {
+    let Some(mut ring) = permitted(bpf_ring(1 << 16)) else { return };
+    let program = told_system_calls(&ring, libc::SYS_getsid as i32);
+    let Some(attached) = permitted(BpfTracepoint::attach(c"sys_enter", c"sys_test", &program)) else {
+        return;
+    };
+    for _ in 0..10 {
+        let _ = nix::unistd::getsid(None);
+    }
+    drop(attached);
+    let (mut taken, mut left) = (0, 0);
+    ring.drain_while(|_| {
+        taken += 1;
+        taken < 3
+    });
+    ring.drain(|_| left += 1);
+    assert!(taken == 3 && left >= 7, "{taken} and {left}");
+}
+
+#[test]
 fn a_program_that_calls_more_than_it_may_is_not_loaded() {
     // BPF_FUNC_probe_write_user.
     let writes = [instruction(0x85, 0, 0, 0, 36), instruction(0x95, 0, 0, 0, 0)];
@@ -420,5 +440,8 @@ fn a_tracepoint_is_told_by_perf_as_far_as_its_filter_says() {
         }
     }
     assert_eq!(told, calls);
+    rings.iter().for_each(|ring| perf_stop(ring.as_fd()).unwrap());
+    let _ = nix::unistd::getsid(None);
+    rings.iter_mut().for_each(|ring| ring.drain(|record| panic!("stopped, and tells: {record:?}")));
     assert_eq!(perf_tracepoint(id, 0, Some(c"nonsense == 1"), 8).unwrap_err(), Errno::EINVAL);
 }

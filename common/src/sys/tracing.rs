@@ -35,6 +35,7 @@ const PERF_DISABLED: u64 = bit_field(0);
 const PERF_USE_CLOCKID: u64 = bit_field(25);
 const PERF_FLAG_FD_CLOEXEC: u32 = 1 << 3;
 const PERF_ENABLE: libc::Ioctl = libc::_IO(b'$' as u32, 0);
+const PERF_DISABLE: libc::Ioctl = libc::_IO(b'$' as u32, 1);
 const PERF_SET_FILTER: libc::Ioctl = libc::_IOW::<*const libc::c_char>(b'$' as u32, 6);
 
 const fn bit_field(nth: u32) -> u64 {
@@ -248,13 +249,18 @@ pub fn perf_tracepoint(id: u64, processor: u32, filter: Option<&CStr>, pages: us
         Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), PERF_SET_FILTER, filter.as_ptr()) })?;
     }
     let ring = EventRing::of_perf(fd, pages)?;
-    perf_enable(ring.as_fd())?;
+    perf_set(ring.as_fd(), PERF_ENABLE)?;
     Ok(ring)
 }
 
-fn perf_enable(event: BorrowedFd<'_>) -> Result<()> {
+/// The tracepoint tells nothing any more. What it has told can still be read.
+pub fn perf_stop(event: BorrowedFd<'_>) -> Result<()> {
+    perf_set(event, PERF_DISABLE)
+}
+
+fn perf_set(event: BorrowedFd<'_>, command: libc::Ioctl) -> Result<()> {
     // SAFETY: the command takes a number.
-    Errno::result(unsafe { libc::ioctl(event.as_raw_fd(), PERF_ENABLE, 0) }).map(drop)
+    Errno::result(unsafe { libc::ioctl(event.as_raw_fd(), command, 0) }).map(drop)
 }
 
 /// A descriptor that a call has just given us, close-on-exec: all of bpf(2)'s are, and perf's was asked to be.

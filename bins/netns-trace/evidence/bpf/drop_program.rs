@@ -41,7 +41,7 @@ pub(super) const READ: i32 = 64;
 /// The bit of [`told::FLOW`] that says that connection tracking knows the packet.
 pub(super) const IS_TRACKED: u8 = 8;
 /// As many functions as lie between the tracepoint and the hook, and some.
-const MOST_CALLERS: usize = 12;
+pub(super) const MOST_CALLERS: usize = 12;
 /// The stack, from its end downwards.
 const TOLD: i16 = -(told::BYTES as i16);
 const NUMBER: i16 = TOLD - 8;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::sys::{BpfCounters, BpfTracepoint, EventRing, bpf_ring};
 use nix::errno::Errno;
 
-use super::drop_program::{DropWords, IS_TRACKED, READ, drop_program, told};
+use super::drop_program::{DropWords, IS_TRACKED, MOST_CALLERS, READ, drop_program, told};
 use super::layout::KernelFacts;
 use super::{FOR_OTHER, facts, not_loaded};
 use crate::evidence::error::NotArmed;
@@ -30,23 +30,32 @@ const PUSH: u8 = 8;
 /// The program, which runs until it is dropped.
 #[derive(Debug)]
 pub(in crate::evidence) struct BpfDrops {
-    _program: BpfTracepoint,
+    program: Option<BpfTracepoint>,
     ring: EventRing,
     counters: BpfCounters,
     facts: KernelFacts,
+    telling: TellingReasons,
 }
 
-/// What the program told of one packet; functions are still addresses.
-#[derive(Debug)]
-pub(in crate::evidence) struct RawDrop {
-    pub(in crate::evidence) at: Duration,
+/// The kernel's numbers of reasons that have to do with what else differs from packet to packet of one flow.
+#[derive(Debug, Clone, Copy)]
+struct TellingReasons {
+    /// PKT_TOO_BIG: with its bytes.
+    too_big: Option<u32>,
+    /// IP_INHDR: with its TTL.
+    header: Option<u32>,
+}
+
+/// What the program tells of a packet, as the kernel has it: reasons are numbers, functions addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::evidence) struct RawKind {
     pub(in crate::evidence) netns: Option<u64>,
     pub(in crate::evidence) index: Option<u32>,
     pub(in crate::evidence) out: Option<u32>,
-    pub(in crate::evidence) reason: String,
+    pub(in crate::evidence) reason: u32,
     pub(in crate::evidence) function: u64,
-    /// Who called whom, the innermost first.
-    pub(in crate::evidence) callers: Vec<u64>,
+    /// Who called whom, the innermost first; zeroes behind the last one.
+    pub(in crate::evidence) callers: [u64; MOST_CALLERS],
     pub(in crate::evidence) packet: Option<DroppedPacket>,
 }
 
@@ -69,19 +78,33 @@ impl BpfDrops {
                 attached = attach(has_reason, false);
             }
         }
-        let program = attached.map_err(not_loaded)?;
-        Ok(BpfDrops { _program: program, ring, counters, facts })
+        let program = Some(attached.map_err(not_loaded)?);
+        let telling =
+            TellingReasons { too_big: facts.number_of("PKT_TOO_BIG"), header: facts.number_of("IP_INHDR") };
+        Ok(BpfDrops { program, ring, counters, facts, telling })
     }
 
-    /// Hands over what was dropped since.
-    pub(in crate::evidence) fn drain(&mut self, mut each: impl FnMut(RawDrop)) {
-        let facts = &self.facts;
-        self.ring.drain(|record| raw(facts, record).into_iter().for_each(&mut each));
+    /// Hands over when a packet was dropped, and which, of those since; up to the one that is said to be the last.
+    pub(in crate::evidence) fn drain_while(&mut self, mut each: impl FnMut(Duration, RawKind) -> bool) {
+        let telling = self.telling;
+        self.ring.drain_while(|record| raw(record, telling).is_none_or(|(at, kind)| each(at, kind)));
     }
 
-    /// How many packets there was no room for so far.
-    pub(in crate::evidence) fn lost(&self) -> u64 {
-        self.counters.read().map_or(0, |[lost, _]| lost)
+    /// The program runs no longer. What it has told can still be read.
+    pub(in crate::evidence) fn stop(&mut self) {
+        drop(self.program.take());
+    }
+
+    /// How many packets there was no room for, and how many there are that nobody has read.
+    pub(in crate::evidence) fn lost(&mut self) -> u64 {
+        let mut unread = 0;
+        self.ring.drain(|_| unread += 1);
+        self.counters.read().map_or(0, |[lost, _]| lost) + unread
+    }
+
+    /// The kernel's word for a reason.
+    pub(in crate::evidence) fn reason(&self, number: u32) -> String {
+        self.facts.reason(number)
     }
 }
 
@@ -91,25 +114,31 @@ impl AsFd for BpfDrops {
     }
 }
 
-fn raw(facts: &KernelFacts, record: &[u8]) -> Option<RawDrop> {
+fn raw(record: &[u8], telling: TellingReasons) -> Option<(Duration, RawKind)> {
     let record: &[u8; told::BYTES] = record.get(..told::BYTES)?.try_into().ok()?;
     let whole = |at: usize| Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?));
     let number = |at: usize| word(record, at).filter(|number| *number != 0);
-    let callers = (told::CALLERS..told::BYTES).step_by(8).filter_map(whole);
-    let reason = facts.reason(word(record, told::REASON)?);
-    let is_too_big = reason == "PKT_TOO_BIG";
-    let packet =
-        packet(record).map(|packet| DroppedPacket { bytes: packet.bytes.filter(|_| is_too_big), ..packet });
-    Some(RawDrop {
-        at: Duration::from_nanos(whole(told::AT)?),
+    let reason = word(record, told::REASON)?;
+    let mut callers = [0; MOST_CALLERS];
+    for (nth, caller) in callers.iter_mut().enumerate() {
+        *caller = whole(told::CALLERS + 8 * nth)?;
+    }
+    let is = |telling: Option<u32>| telling == Some(reason);
+    let packet = packet(record).map(|packet| DroppedPacket {
+        bytes: packet.bytes.filter(|_| is(telling.too_big)),
+        ttl: packet.ttl.filter(|_| is(telling.header)),
+        ..packet
+    });
+    let kind = RawKind {
         netns: number(told::NETNS).map(u64::from),
         index: number(told::INDEX),
         out: number(told::OUT),
         reason,
         function: whole(told::FUNCTION)?,
-        callers: callers.take_while(|address| *address != 0).collect(),
+        callers,
         packet,
-    })
+    };
+    Some((Duration::from_nanos(whole(told::AT)?), kind))
 }
 
 fn word(record: &[u8], at: usize) -> Option<u32> {
@@ -151,6 +180,11 @@ fn packet(record: &[u8; told::BYTES]) -> Option<DroppedPacket> {
         mark: word(record, told::MARK)?,
         flow,
         bytes: word(record, told::LENGTH),
+        ttl: match ethertype {
+            ETH_P_IP => Some(headers[8]),
+            ETH_P_IPV6 => Some(headers[7]),
+            _ => None,
+        },
     })
 }
 

@@ -96,6 +96,11 @@ impl KernelFacts {
         Ok(KernelFacts { layout, reasons: reasons.map(|(value, name)| (value, shortened(name))).collect() })
     }
 
+    /// The kernel's number for a reason.
+    pub(super) fn number_of(&self, word: &str) -> Option<u32> {
+        self.reasons.iter().find(|(_, name)| *name == word).map(|(number, _)| *number)
+    }
+
     /// The kernel's word for a reason.
     pub(super) fn reason(&self, number: u32) -> String {
         self.reasons.get(&number).cloned().unwrap_or_else(|| format!("reason {number}"))

@@ -17,7 +17,7 @@ use common::packet::IpFamily;
 use common::sys::{BpfTracepoint, EventRing, KernelTypes, bpf_ring};
 use nix::errno::Errno;
 
-pub(super) use self::drops::BpfDrops;
+pub(super) use self::drops::{BpfDrops, RawKind};
 use self::layout::{KernelFacts, PacketLayout};
 use self::program::{ProgramPlace, program, told};
 use super::error::NotArmed;

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use common::sys::{EventRing, perf_tracepoint};
+use common::sys::{EventRing, perf_stop, perf_tracepoint};
 
 use super::tracefs::{TraceFiles, TracepointFormat};
 use super::{PERF_RECORD_LOST, PERF_RECORD_SAMPLE, RAW_AT, TIME_AT, processors, word};
@@ -22,7 +22,14 @@ pub(in crate::evidence) struct PerfDrops {
     rings: Vec<EventRing>,
     format: TracepointFormat,
     /// How many there was no room for.
-    pub(in crate::evidence) lost: u64,
+    lost: u64,
+}
+
+/// What it tells of a packet, as the kernel has it: the number of the reason, where it tells it, and the function's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::evidence) struct PerfKind {
+    pub(in crate::evidence) reason: Option<u32>,
+    pub(in crate::evidence) function: u64,
 }
 
 impl PerfDrops {
@@ -44,29 +51,54 @@ impl PerfDrops {
         self.rings.iter().map(AsFd::as_fd)
     }
 
-    /// Hands over the time, the reason and the function's address of what was dropped since.
-    pub(in crate::evidence) fn drain(&mut self, mut each: impl FnMut(Duration, String, u64)) {
+    /// Hands over when a packet was dropped, and why, of those since; of each processor up to the one that is said to be the last.
+    pub(in crate::evidence) fn drain_while(&mut self, mut each: impl FnMut(Duration, PerfKind) -> bool) {
         let PerfDrops { rings, format, lost } = self;
-        let long =
-            |record: &[u8], at: usize| Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?));
         for ring in rings {
-            ring.drain(|record| match word(record, 0) {
-                Some(PERF_RECORD_SAMPLE) => {
-                    let Some((raw, at)) = record.get(RAW_AT..).zip(long(record, TIME_AT)) else { return };
-                    let reason = match format
-                        .number(raw, "reason")
-                        .and_then(|number| u32::try_from(number).ok())
-                    {
-                        Some(number) => {
-                            format.words.get(&number).cloned().unwrap_or_else(|| format!("reason {number}"))
-                        }
-                        None => "NOT_SPECIFIED".to_owned(),
-                    };
-                    each(Duration::from_nanos(at), reason, format.number(raw, "location").unwrap_or(0));
+            ring.drain_while(|record| match word(record, 0) {
+                Some(PERF_RECORD_SAMPLE) => read(format, record).is_none_or(|(at, kind)| each(at, kind)),
+                Some(PERF_RECORD_LOST) => {
+                    *lost += long(record, LOST_AT).unwrap_or(1);
+                    true
                 }
-                Some(PERF_RECORD_LOST) => *lost += long(record, LOST_AT).unwrap_or(1),
-                _ => {}
+                _ => true,
             });
         }
     }
+
+    /// It tells nothing any more. What it has told can still be read.
+    pub(in crate::evidence) fn stop(&self) {
+        // One that goes on tells of packets that nobody counts.
+        for ring in &self.rings {
+            let _ = perf_stop(ring.as_fd());
+        }
+    }
+
+    /// How many packets there was no room for, and how many there are that nobody has read.
+    pub(in crate::evidence) fn lost(&mut self) -> u64 {
+        let mut unread = 0;
+        self.drain_while(|_, _| {
+            unread += 1;
+            true
+        });
+        self.lost += unread;
+        self.lost
+    }
+
+    /// The kernel's word for a reason.
+    pub(in crate::evidence) fn reason(&self, number: Option<u32>) -> String {
+        let Some(number) = number else { return "NOT_SPECIFIED".to_owned() };
+        self.format.words.get(&number).cloned().unwrap_or_else(|| format!("reason {number}"))
+    }
+}
+
+fn read(format: &TracepointFormat, record: &[u8]) -> Option<(Duration, PerfKind)> {
+    let raw = record.get(RAW_AT..)?;
+    let reason = format.number(raw, "reason").and_then(|number| u32::try_from(number).ok());
+    let function = format.number(raw, "location").unwrap_or(0);
+    Some((Duration::from_nanos(long(record, TIME_AT)?), PerfKind { reason, function }))
+}
+
+fn long(record: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?))
 }

@@ -16,7 +16,7 @@ use common::sys::{EventRing, perf_tracepoint};
 use nix::unistd::gettid;
 
 use self::chains::{PerfEvent, PerfPlace, recognised};
-pub(super) use self::drops::PerfDrops;
+pub(super) use self::drops::{PerfDrops, PerfKind};
 use self::tracefs::{TraceFiles, TracepointFormat};
 use super::error::NotArmed;
 use super::seen::SeenEvent;
