@@ -55,6 +55,67 @@ fn each_container_is_on_the_map_with_the_address_that_docker_inspect_shows() {
     }
 }
 
+/// What a view has at 80 and at 40 columns of a real Docker's containers is there at 400, word by word; columns are omitted, and
+/// none changes its place. The others' containers come and go meanwhile.
+#[test]
+fn no_view_of_a_real_docker_breaks_a_word_on_a_narrow_terminal() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let web = world.docker_container("my-compose-project-web-frontend", &["--publish", "80"]);
+    let db = world.docker_container("my-compose-project-db-primary", &[]);
+    let address = web.inspect("{{.NetworkSettings.IPAddress}}");
+    let path = format!("--path {} {}", web.name, db.name);
+    let views = [
+        "",
+        "--all",
+        "--bridges",
+        "--namespaces",
+        "--ports",
+        "--routes",
+        "--rules",
+        "--neigh",
+        "--fdb",
+        "--sockets",
+        "--programs",
+        "--fw",
+        "--tree",
+        "--why",
+        &web.name,
+        &address,
+        &path,
+    ];
+    let tool = support::tools::tool("netns-ls");
+    let mut compared = [0, 0];
+    for options in views {
+        let shown = |columns| {
+            let line = format!("{tool} {PATIENT} -q {options} 2>/dev/null");
+            support::terminal::show(|program| world.command(program), columns, &line)
+        };
+        let wide = need!(shown(400));
+        let words = wide.words();
+        for (nth, columns) in [80, 40].into_iter().enumerate() {
+            let narrow = need!(shown(columns));
+            let of_ours = |line: &&String| line.contains(&web.name) || line.contains(&db.name);
+            for line in narrow.written.iter().filter(of_ours) {
+                // A sentence that goes on in the next line is whole up to a blank.
+                let broken = line.split_whitespace().find(|word| !words.contains(word));
+                assert_eq!(broken, None, "{options:?} at {columns}: {line}\n{wide:#?}");
+                compared[nth] += 1;
+            }
+            let in_order = |screen: &support::terminal::Screen| -> Vec<String> {
+                let first = screen.written.first().cloned().unwrap_or_default();
+                first.split_whitespace().map(str::to_owned).collect()
+            };
+            let (all, left) = (in_order(&wide), in_order(&narrow));
+            if all.iter().all(|word| word.chars().all(|sign| sign.is_ascii_uppercase() || sign == '-')) {
+                let mut rest = all.iter();
+                assert!(left.iter().all(|column| rest.any(|other| other == column)), "{options:?}: {left:?}");
+            }
+        }
+    }
+    // A line of each container in most of the views.
+    assert!(compared.iter().all(|lines| *lines >= views.len()), "{compared:?}");
+}
+
 #[test]
 fn a_container_that_starts_and_stops_is_in_the_lines_of_a_watch() {
     let world = need!(World::get().and_then(World::with_docker));

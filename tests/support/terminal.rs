@@ -19,6 +19,8 @@ pub struct Screen {
     pub lines: Vec<String>,
     /// The lines that were too long for it, whole.
     pub wrapped: Vec<String>,
+    /// Each line as the program wrote it, however long.
+    pub written: Vec<String>,
 }
 
 impl Screen {
@@ -53,6 +55,7 @@ pub fn show(start: impl Fn(&str) -> Command, columns: usize, line: &str) -> Resu
         lines.pop();
     }
     control(&["kill-server"]).ok();
-    let wrapped = joined.into_iter().filter(|line| line.chars().count() > columns).collect();
-    Ok(Screen { lines, wrapped })
+    let is_too_long = |line: &&String| line.chars().count() > columns;
+    let wrapped = joined.iter().filter(is_too_long).cloned().collect();
+    Ok(Screen { lines, wrapped, written: joined })
 }
