@@ -96,6 +96,69 @@ fn fifty_looks_at_once_at_a_thousand_namespaces_say_what_one_says_alone() {
     drop(holds);
 }
 
+/// In each namespace two processes that share three sockets: those of two listeners and of a datagram's receiver.
+const CROWDED: &str = r#"
+count=$0
+for n in $(seq $count); do echo "netns add n$n"; done | ip -batch -
+ip link add br0 up type bridge
+for n in $(seq $count); do echo "link add v$n master br0 type veth peer name eth0 netns n$n"; done | ip -batch -
+exec perl -MSocket -e '
+    $^F = 255;
+    for my $n (1..$ARGV[0]) {
+        pipe(my $ready, my $says) or die $!;
+        defined(my $child = fork) or die $!;
+        if (!$child) {
+            open(my $file, "<", "/run/netns/n$n") or die $!;
+            syscall(308, fileno($file), 0x40000000) == 0 or die $!;
+            close $file; close $ready;
+            my @held;
+            for my $port (70, 71) {
+                socket(my $socket, PF_INET, SOCK_STREAM, 0) or die $!;
+                bind($socket, sockaddr_in($port, INADDR_ANY)) and listen($socket, 1) or die $!;
+                push @held, $socket;
+            }
+            socket(my $socket, PF_INET, SOCK_DGRAM, 0) or die $!;
+            bind($socket, sockaddr_in(70, INADDR_ANY)) or die $!;
+            syswrite($says, "x"); close $says;
+            fork; exec "sleep", "10000";
+        }
+        close $says; sysread($ready, my $byte, 1) or die "no child";
+    }
+    $| = 1; print "made\n"; sleep 10000' $count
+"#;
+
+/// Runs a program, and prints the most memory that it had, in KiB: ru_maxrss of wait4(2).
+const MOST_MEMORY: &str = r#"
+use POSIX;
+defined(my $child = fork) or die $!;
+if (!$child) { open(STDOUT, ">", "/dev/null"); exec @ARGV or die $! }
+my ($status, $usage) = ("\0" x 4, "\0" x 144);
+syscall((POSIX::uname())[4] eq "aarch64" ? 260 : 61, $child, $status, 0, $usage) == $child or die $!;
+die "it failed: ", unpack("i", $status), "\n" if unpack("i", $status);
+print unpack("x32 q", $usage), "\n";
+"#;
+
+#[test]
+fn thousands_of_processes_and_sockets_take_no_more_than_forty_megabytes() {
+    let count = if tier::is_all() { 1000 } else { 100 };
+    let lab = need!(Lab::new());
+    let holds = lab.shell(CROWDED).arg(count.to_string()).start();
+    holds.wait_for("made\n");
+    let netns_ls = support::tools::tool("netns-ls");
+    for view in ["--all", "--ports", "--sockets", "--json", "--html"] {
+        let words = ["-e", MOST_MEMORY, netns_ls, PATIENT, "-q", view];
+        let ran = lab.command("perl").args(words).run_within(Duration::from_secs(300)).ok();
+        let kibibytes: u64 = ran.stdout.trim().parse().unwrap_or_else(|_| panic!("{view}: {ran}"));
+        println!("{view} of {count} namespaces, {} processes: {kibibytes} KiB", 2 * count);
+        assert!(kibibytes <= 40 * 1024, "{view}: {kibibytes} KiB");
+    }
+    let ran =
+        lab.tool("netns-ls").args([PATIENT, "-q", "--sockets"]).run_within(Duration::from_secs(300)).ok();
+    let shown = ran.stdout.lines().filter(|line| line.starts_with("netns:n")).count();
+    assert_eq!(shown, 3 * count, "the sockets");
+    drop(holds);
+}
+
 #[track_caller]
 fn is_right(options: &[&str], ran: &Ran) {
     // BPF programs may be asked for by the machine's own root alone: then that is said.
