@@ -1,7 +1,11 @@
 //! The rules of the older iptables, which the kernel tells of by its log alone: the setting that it takes is as it was afterwards, also
 //! when the trace is killed. Observers: the setting itself, and `iptables-legacy -S`.
 
-use support::skip::{need, program};
+use std::path::Path;
+use std::process::Command;
+
+use support::run::Run;
+use support::skip::{Missing, need};
 
 use crate::evidence::traced;
 use crate::inside_lab::{InsideLab, observers};
@@ -129,12 +133,23 @@ fn after_a_sigkill_the_next_call_of_any_tool_puts_the_logger_back() {
     assert_eq!(ran.said, format!("nfnetlink_log\nnfnetlink_log\n1\n{before}"));
 }
 
+/// Where the program is: unpacked, where it is not installed.
+fn arptables_legacy() -> Result<String, Missing> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup/packages");
+    let found = Command::new(script).arg("arptables-legacy:arptables").run();
+    match found.status {
+        Some(status) if status.success() => Ok(format!("{}/usr/sbin", found.stdout.trim())),
+        _ => Err(Missing::Fixable(format!("arptables-legacy (package arptables): {}", found.stderr))),
+    }
+}
+
 /// It is asked for ARP alone, so that nothing else is in doubt. Observer: ping.
 #[test]
 fn rules_of_arptables_legacy_are_said_not_to_be_read_where_arp_is_needed() {
     need!(observers());
-    need!(program("arptables-legacy", "arptables"));
+    let directory = need!(arptables_legacy());
     let mut lab = InsideLab::new();
+    lab.set_up(&format!("PATH=$PATH:{directory}")).unwrap();
     let explain = "timeout 60 netns-trace --explain netns:a 198.18.2.2";
     let ping = "within a ping -nqc1 -W1 198.18.2.2 >/dev/null";
     lab.set_up(
