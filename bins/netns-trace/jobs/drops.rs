@@ -92,8 +92,9 @@ pub fn drops(request: &DropsRequest) -> Result<Status, Failure> {
     }
     let length = begun.elapsed();
     watch.stop();
-    job.read(&mut watch, &WatchLimit::new(&signals, Some(Instant::now() + AFTER_END)));
-    let after_end = WatchLimit::new(&signals, Some(Instant::now() + AFTER_END));
+    let mut after_end = WatchLimit::new(&signals, Some(Instant::now() + AFTER_END));
+    job.read(&mut watch, &after_end);
+    after_end.time = Some(Instant::now() + AFTER_END);
     job.group(&after_end);
     job.show_all(&after_end)?;
     job.summarise(&mut watch, length)?;
