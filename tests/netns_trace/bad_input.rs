@@ -130,22 +130,43 @@ fn a_container_that_ends_while_it_is_traced_gives_a_verdict_or_one_line() {
     assert_eq!(ran.status, 1, "{}", ran.said);
 }
 
-/// The kernel's own description of its types is hidden, or bpf(2) and then perf_event_open(2) are refused, as lockdown does.
+/// The kernel's own description of its types is hidden; bpf(2) and then perf_event_open(2) are refused, as they are without
+/// capabilities; a kernel before Linux 5.8 knows no rings.
 #[test]
-fn without_types_and_under_lockdown_the_next_level_is_used_and_that_is_said() {
+fn without_types_rings_or_rights_the_next_level_is_used_and_that_is_said() {
     need!(observers());
     need!(support::skip::program("strace", "strace"));
     let mut lab = InsideLab::new();
     lab.set_up("iptables -A FORWARD -p icmp -d 198.18.2.2 -m comment --comment 'policy 42' -j DROP").unwrap();
-    let refused =
-        |calls: &str| format!("strace -f -qq -o /dev/null -e trace={calls} -e inject={calls}:error=EPERM");
+    let answered = |calls: &str, error: &str, when: &str| {
+        format!("strace -qq -o /dev/null -e trace={calls} -e inject={calls}:error={error}:when={when}")
+    };
+    let refused = |calls: &str| answered(calls, "EPERM", "1+");
+    // Before its own programs it asks for those of others, as often as there are interfaces.
+    let counted = lab.run("strace -qq -e trace=bpf netns-trace netns:a 198.18.2.2 2>&1 | grep '^bpf(' | grep -n BPF_MAP_CREATE | cut -d: -f1");
+    let ring: u32 = counted.said.trim().parse().unwrap_or_else(|err| panic!("{err}: {}", counted.said));
     let hidden = "unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf; exec \"$0\" \"$@\"'".to_owned();
     for (within, used, said) in [
-        (hidden, "perf", "BPF could not be used (this kernel has no"),
+        (
+            hidden,
+            "perf",
+            "BPF could not be used (this kernel has no description of its own types (needs Linux 5.4, built with CONFIG_DEBUG_INFO_BTF))",
+        ),
+        (
+            answered("bpf", "EINVAL", &ring.to_string()),
+            "perf",
+            "BPF could not be used (this kernel has no ring buffers of BPF (needs Linux 5.8))",
+        ),
+        // The ring, a program, and its tracepoint: one that has no reason to read.
+        (
+            answered("bpf", "EINVAL", &(ring + 2).to_string()),
+            "bpf",
+            "this kernel does not say why it drops a packet (needs Linux 5.17)",
+        ),
         (refused("bpf"), "perf", "BPF could not be used ("),
         (refused("bpf,perf_event_open"), "netfilter", "perf could not be used ("),
     ] {
-        let ran = lab.run(&format!("{within} timeout 60 netns-trace --json netns:a 198.18.2.2"));
+        let ran = lab.run(&format!("timeout 60 {within} netns-trace --json netns:a 198.18.2.2"));
         let last = ran.said.lines().last().unwrap_or_default();
         let report: serde_json::Value =
             serde_json::from_str(last).unwrap_or_else(|err| panic!("{within}: {err}: {}", ran.said));
@@ -161,10 +182,10 @@ fn without_types_and_under_lockdown_the_next_level_is_used_and_that_is_said() {
     }
     // Asked for by name, it is not replaced.
     let ran =
-        lab.run(&format!("{} timeout 60 netns-trace --evidence bpf netns:a 198.18.2.2", refused("bpf")));
+        lab.run(&format!("timeout 60 {} netns-trace --evidence bpf netns:a 198.18.2.2", refused("bpf")));
     assert!(ran.said.contains("BPF could not be used ("), "{}", ran.said);
     let ran =
-        lab.run(&format!("{} timeout 60 netns-trace --drops --for 100ms", refused("bpf,perf_event_open")));
+        lab.run(&format!("timeout 60 {} netns-trace --drops --for 100ms", refused("bpf,perf_event_open")));
     assert_eq!(ran.status, 2, "{}", ran.said);
     assert!(ran.said.contains("what is dropped cannot be watched: "), "{}", ran.said);
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::bpf::{BpfDrops, RawKind};
-use super::error::NotArmed;
+use super::error::{NO_REASON, NotArmed};
 use super::functions;
 use super::perf::{PerfDrops, PerfKind};
 use crate::model::{DropHook, DropKind, EvidenceLevel, HopHook, SeenDrops};
@@ -92,6 +92,7 @@ impl DropWatch {
         if only != Some(EvidenceLevel::Perf) {
             match BpfDrops::arm() {
                 Ok(bpf) => {
+                    not_seen.extend((!bpf.has_reason).then(|| NO_REASON.to_owned()));
                     let source = DropSource::Bpf(Box::new(bpf));
                     return Ok(DropWatch {
                         source,
@@ -104,7 +105,9 @@ impl DropWatch {
                 Err(error) => not_seen.push(format!("BPF could not be used ({error})")),
             }
         }
-        let source = DropSource::Perf(Box::new(PerfDrops::arm()?));
+        let perf = PerfDrops::arm()?;
+        not_seen.extend((!perf.has_reason()).then(|| NO_REASON.to_owned()));
+        let source = DropSource::Perf(Box::new(perf));
         not_seen.push(
             "by perf neither packets nor namespaces are seen: only why and in which function".to_owned(),
         );

@@ -86,7 +86,7 @@ fn armed(signature: &ProbeSignature, has_others: bool) -> Result<Option<(NftTrac
     match NftTracer::arm(&name, &traced(signature), bridges) {
         Ok(tracer) => Ok(tracer.map(|tracer| (tracer, chains))),
         Err(NetlinkError::Refused { errno: Errno::EINVAL | Errno::EOPNOTSUPP, .. }) => {
-            Err(NotArmed::TooOld { what: "tables that go with their owner are missing", since: "5.12" })
+            Err(NotArmed::TooOld { what: "tables that go with their owner", since: "5.12" })
         }
         Err(error) => Err(error.into()),
     }

@@ -19,6 +19,7 @@ use common::netns::Home;
 
 use self::bpf::BpfEvidence;
 pub use self::drops::DropWatch;
+use self::error::NO_REASON;
 use self::filters::FilterTrace;
 use self::legacy::LegacyTrace;
 use self::perf::PerfEvidence;
@@ -70,6 +71,7 @@ impl ArmedEvidence {
     fn arm_bpf(&mut self, signature: &ProbeSignature) {
         match BpfEvidence::arm(signature) {
             Ok(bpf) => {
+                self.not_seen.extend((!bpf.has_reason).then(|| NO_REASON.to_owned()));
                 self.bpf = Some(bpf);
                 self.used.push(EvidenceLevel::Bpf);
             }

@@ -30,9 +30,12 @@ pub fn open(given: &NamespaceRef, kind: NamespaceKind) -> Result<Namespace, Fail
         NamespaceRef::File(path) => Ok(Namespace::open(path, kind)?),
         NamespaceRef::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {
             NamespaceError::NoHandles { since: "6.19", .. } => {
-                Failure::said(Status::Failed, error).hint(common::sentence!(
+                let whole = common::sentence!(
                     "use the whole handle instead: nsenter-rs -v prints that of each namespace it enters"
-                ))
+                );
+                // Before Linux 6.18 there is none.
+                let has_handles = Namespace::current(kind).is_ok_and(|own| own.handle().is_some());
+                Failure::said(Status::Failed, error).hint(whole.filter(|_| has_handles))
             }
             error => error.into(),
         }),

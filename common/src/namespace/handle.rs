@@ -112,6 +112,9 @@ impl Namespace {
             }
             Errno::ESTALE | Errno::EPERM => NamespaceError::NoSuch { file: name() },
             // FD_NSFS_ROOT is no descriptor to a kernel that does not know it.
+            Errno::EBADF | Errno::EOPNOTSUPP if handle.is_only_id() => {
+                NamespaceError::NoHandles { file: name(), since: "6.19", what: "its ID alone" }
+            }
             Errno::EBADF | Errno::EOPNOTSUPP => {
                 NamespaceError::NoHandles { file: name(), since: "6.18", what: "its handle" }
             }

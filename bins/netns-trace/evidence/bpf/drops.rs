@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use common::sys::{BpfCounters, BpfTracepoint, EventRing, bpf_ring};
+use common::sys::{BpfCounters, BpfTracepoint, EventRing};
 use nix::errno::Errno;
 
 use super::drop_program::{DropWords, IS_TRACKED, MOST_CALLERS, READ, drop_program, told};
 use super::layout::KernelFacts;
-use super::{FOR_OTHER, facts, not_loaded};
+use super::{FOR_OTHER, facts, not_loaded, ring};
 use crate::evidence::error::NotArmed;
 use crate::model::{DroppedContent, DroppedFlow, DroppedPacket};
 
@@ -35,6 +35,8 @@ pub(in crate::evidence) struct BpfDrops {
     counters: BpfCounters,
     facts: KernelFacts,
     telling: TellingReasons,
+    /// Whether the kernel says why it drops a packet.
+    pub(in crate::evidence) has_reason: bool,
 }
 
 /// The kernel's numbers of reasons that have to do with what else differs from packet to packet of one flow.
@@ -63,7 +65,7 @@ impl BpfDrops {
     /// Loads it and attaches it.
     pub(in crate::evidence) fn arm() -> Result<Self, NotArmed> {
         let facts = facts()?;
-        let ring = bpf_ring(RING_BYTES).map_err(not_loaded)?;
+        let ring = ring(RING_BYTES)?;
         let counters = BpfCounters::new().map_err(not_loaded)?;
         let (to, count) = (ring.as_fd().as_raw_fd(), counters.as_fd().as_raw_fd());
         let attach = |has_reason, has_socket| {
@@ -72,16 +74,16 @@ impl BpfDrops {
             BpfTracepoint::attach(c"kfree_skb", c"netns_drops", &code)
         };
         // The kernel refuses a program that reads a word that its tracepoint does not have.
-        let mut attached = attach(true, true);
-        for has_reason in [true, false] {
+        let (mut attached, mut has_reason) = (attach(true, true), true);
+        for with_reason in [true, false] {
             if matches!(attached, Err(Errno::EINVAL)) {
-                attached = attach(has_reason, false);
+                (attached, has_reason) = (attach(with_reason, false), with_reason);
             }
         }
         let program = Some(attached.map_err(not_loaded)?);
         let telling =
             TellingReasons { too_big: facts.number_of("PKT_TOO_BIG"), header: facts.number_of("IP_INHDR") };
-        Ok(BpfDrops { program, ring, counters, facts, telling })
+        Ok(BpfDrops { program, ring, counters, facts, telling, has_reason })
     }
 
     /// Hands over when a packet was dropped, and which, of those since; up to the one that is said to be the last.

@@ -36,42 +36,43 @@ pub(super) struct BpfEvidence {
     ring: EventRing,
     facts: KernelFacts,
     family: IpFamily,
+    /// Whether the kernel says why it drops a packet.
+    pub(super) has_reason: bool,
 }
 
 impl BpfEvidence {
     /// Loads the programs and attaches them: it takes some milliseconds, so before the probe is sent.
     pub(super) fn arm(signature: &ProbeSignature) -> Result<Self, NotArmed> {
         let facts = facts()?;
+        let ring = ring(RING_BYTES)?;
         let without_cast = PacketLayout { cast: None, ..facts.layout };
-        let armed = BpfEvidence::with(&facts.layout, signature);
+        let armed = BpfEvidence::with(&facts.layout, signature, &ring);
         // A kernel may have the function that casts, and not let such programs call it.
-        let (programs, ring) =
-            armed.or_else(|_| BpfEvidence::with(&without_cast, signature)).map_err(not_loaded)?;
-        Ok(BpfEvidence { _programs: programs, ring, facts, family: signature.family() })
+        let (programs, has_reason) =
+            armed.or_else(|_| BpfEvidence::with(&without_cast, signature, &ring)).map_err(not_loaded)?;
+        Ok(BpfEvidence { _programs: programs, ring, facts, family: signature.family(), has_reason })
     }
 
+    /// The programs, and whether they are told why a packet is dropped.
     fn with(
         layout: &PacketLayout,
         signature: &ProbeSignature,
-    ) -> nix::Result<(Vec<BpfTracepoint>, EventRing)> {
-        let ring = bpf_ring(RING_BYTES)?;
+        ring: &EventRing,
+    ) -> nix::Result<(Vec<BpfTracepoint>, bool)> {
         let fd = ring.as_fd().as_raw_fd();
         let attach = |tracepoint, place| {
             let code = program(place, layout, signature, fd).ok_or(Errno::E2BIG)?;
             BpfTracepoint::attach(tracepoint, c"netns_trace", &code)
         };
-        let with_reason = ProgramPlace::Dropped { has_reason: true };
-        let dropped = match attach(c"kfree_skb", with_reason) {
+        let dropped = |has_reason| attach(c"kfree_skb", ProgramPlace::Dropped { has_reason });
+        let (dropped, has_reason) = match dropped(true) {
             // Before Linux 5.17 the tracepoint has no reason: the kernel refuses a program that reads one.
-            Err(Errno::EINVAL) => attach(c"kfree_skb", ProgramPlace::Dropped { has_reason: false }),
-            other => other,
+            Err(Errno::EINVAL) => (dropped(false)?, false),
+            other => (other?, true),
         };
-        let programs = [
-            dropped,
-            attach(c"net_dev_start_xmit", ProgramPlace::Sent),
-            attach(c"netif_receive_skb", ProgramPlace::Received),
-        ];
-        Ok((programs.into_iter().collect::<Result<_, _>>()?, ring))
+        let sent = attach(c"net_dev_start_xmit", ProgramPlace::Sent)?;
+        let received = attach(c"netif_receive_skb", ProgramPlace::Received)?;
+        Ok((vec![dropped, sent, received], has_reason))
     }
 
     /// Hands over what has been seen since.
@@ -91,7 +92,10 @@ fn facts() -> Result<KernelFacts, NotArmed> {
     let lacking = |what| NotArmed::NoTypes { what };
     match KernelTypes::map() {
         Ok(types) => KernelFacts::read(&types).map_err(lacking),
-        Err(Errno::ENOENT) => Err(lacking("types: it was built without CONFIG_DEBUG_INFO_BTF")),
+        Err(Errno::ENOENT) => Err(NotArmed::TooOld {
+            what: "description of its own types",
+            since: "5.4, built with CONFIG_DEBUG_INFO_BTF",
+        }),
         // Below Linux 6.16 they can only be read.
         Err(_) => {
             let types = fs::read("/sys/kernel/btf/vmlinux").map_err(|_| lacking("types that can be read"))?;
@@ -100,8 +104,17 @@ fn facts() -> Result<KernelFacts, NotArmed> {
     }
 }
 
+/// Where programs tell what they have seen.
+fn ring(bytes: u32) -> Result<EventRing, NotArmed> {
+    bpf_ring(bytes).map_err(|errno| match errno {
+        // No such kind of map.
+        Errno::EINVAL => NotArmed::TooOld { what: "ring buffers of BPF", since: "5.8" },
+        errno => not_loaded(errno),
+    })
+}
+
 fn not_loaded(errno: Errno) -> NotArmed {
-    NotArmed::Kernel { what: "programs of BPF", errno }
+    NotArmed::refused("programs of BPF", errno)
 }
 
 fn each_record(facts: &KernelFacts, family: IpFamily, record: &[u8]) -> Option<SeenEvent> {
@@ -209,7 +222,8 @@ mod tests {
             let content = SignedContent::Datagram { source_port: 9, token: *b"it is me" };
             let destination = closed.ip();
             let signature = ProbeSignature { destination, packet_bytes: 40, content };
-            let (_programs, mut ring) = BpfEvidence::with(&layout, &signature).unwrap();
+            let mut ring = ring(RING_BYTES).unwrap();
+            let (_programs, _) = BpfEvidence::with(&layout, &signature, &ring).unwrap();
             let _ = from.send_to(b"it is not", closed);
             let _ = from.send_to(b"not at all", closed);
             let _ = from.send_to(b"it is me, closed", closed);

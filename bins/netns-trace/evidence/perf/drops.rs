@@ -35,15 +35,18 @@ pub(in crate::evidence) struct PerfKind {
 impl PerfDrops {
     /// Arms it on every processor.
     pub(in crate::evidence) fn arm() -> Result<Self, NotArmed> {
-        let lacking = |what| move || NotArmed::NoTypes { what };
-        let files = TraceFiles::open().ok_or_else(lacking("tracefs that may be read"))?;
-        let format = files.format("skb/kfree_skb").ok_or_else(lacking("tracepoints of packets"))?;
+        let format = TraceFiles::open()?.format("skb/kfree_skb")?;
         let ring = |processor| {
-            let failed = |errno| NotArmed::Kernel { what: "tracepoints by perf", errno };
+            let failed = |errno| NotArmed::refused("tracepoints by perf", errno);
             perf_tracepoint(format.id, processor, Some(FILTER), PAGES).map_err(failed)
         };
         let rings = processors().into_iter().map(ring).collect::<Result<_, _>>()?;
         Ok(PerfDrops { rings, format, lost: 0 })
+    }
+
+    /// Whether the kernel says why it drops a packet.
+    pub(in crate::evidence) fn has_reason(&self) -> bool {
+        self.format.has("reason")
     }
 
     /// What can be waited for.

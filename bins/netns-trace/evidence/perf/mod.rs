@@ -18,7 +18,7 @@ use nix::unistd::gettid;
 use self::chains::{PerfEvent, PerfPlace, recognised};
 pub(super) use self::drops::{PerfDrops, PerfKind};
 use self::tracefs::{TraceFiles, TracepointFormat};
-use super::error::NotArmed;
+use super::error::{NO_REASON, NotArmed};
 use super::seen::SeenEvent;
 use crate::model::{ProbeSignature, SignedContent};
 
@@ -47,9 +47,8 @@ pub(super) struct PerfEvidence {
 impl PerfEvidence {
     /// Arms them on every processor, for packets of the probe's length.
     pub(super) fn arm(signature: &ProbeSignature) -> Result<Self, NotArmed> {
-        let lacking = |what| move || NotArmed::NoTypes { what };
-        let files = TraceFiles::open().ok_or_else(lacking("tracefs that may be read"))?;
-        let format = |name| files.format(name).ok_or_else(lacking("tracepoints of packets"));
+        let files = TraceFiles::open()?;
+        let format = |name| files.format(name);
         let formats =
             [format("net/net_dev_start_xmit")?, format("net/netif_receive_skb")?, format("skb/kfree_skb")?];
         let lengths = lengths(signature);
@@ -66,7 +65,7 @@ impl PerfEvidence {
             let filter = CString::new(filter).unwrap_or_default();
             for processor in processors() {
                 let ring = perf_tracepoint(format.id, processor, Some(&filter), PAGES);
-                let failed = |errno| NotArmed::Kernel { what: "tracepoints by perf", errno };
+                let failed = |errno| NotArmed::refused("tracepoints by perf", errno);
                 sources.push((place, ring.map_err(failed)?));
             }
         }
@@ -111,7 +110,7 @@ impl PerfEvidence {
                 .push("by perf the answers of UDP are not seen: nothing is known of their length".to_owned());
         }
         if !self.formats[2].has("reason") {
-            lines.push("why packets are dropped is told since Linux 5.17".to_owned());
+            lines.push(NO_REASON.to_owned());
         }
         lines
     }

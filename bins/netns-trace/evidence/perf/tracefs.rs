@@ -6,7 +6,10 @@ use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+use crate::evidence::error::NotArmed;
 
 /// Where it usually is.
 const MOUNTED: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -30,24 +33,37 @@ pub(super) struct TracepointFormat {
 }
 
 impl TraceFiles {
-    /// Opens it; `None` where the kernel has none, or does not let us.
-    pub(super) fn open() -> Option<Self> {
+    /// Opens it; an error where the kernel has none, or does not let us.
+    pub(super) fn open() -> Result<Self, NotArmed> {
         let mounted = MOUNTED.into_iter().map(PathBuf::from).find(|root| root.join("events/net").is_dir());
         if let Some(root) = mounted {
-            return Some(TraceFiles { root, _mount: None });
+            return Ok(TraceFiles { root, _mount: None });
         }
-        let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC).ok()?;
-        fsconfig_create(&context).ok()?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).ok()?;
+        let mount = mounted_for_us().map_err(|errno| match Errno::from_raw(errno.raw_os_error()) {
+            Errno::ENODEV => NotArmed::NoTypes { what: "tracefs" },
+            errno => NotArmed::refused("tracefs", errno),
+        })?;
         let root = Path::new("/proc/self/fd").join(mount.as_raw_fd().to_string());
-        Some(TraceFiles { root, _mount: Some(mount) })
+        Ok(TraceFiles { root, _mount: Some(mount) })
     }
 
     /// The tracepoint of that name: `skb/kfree_skb`.
-    pub(super) fn format(&self, tracepoint: &str) -> Option<TracepointFormat> {
-        read(&fs::read_to_string(self.root.join("events").join(tracepoint).join("format")).ok()?)
+    pub(super) fn format(&self, tracepoint: &str) -> Result<TracepointFormat, NotArmed> {
+        let what = "tracepoints of packets";
+        let text = fs::read_to_string(self.root.join("events").join(tracepoint).join("format"));
+        match text.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)) {
+            Ok(text) => read(&text).ok_or(NotArmed::NoTypes { what }),
+            Err(Errno::ENOENT) => Err(NotArmed::NoTypes { what }),
+            Err(errno) => Err(NotArmed::refused(what, errno)),
+        }
     }
+}
+
+fn mounted_for_us() -> rustix::io::Result<OwnedFd> {
+    let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 impl TracepointFormat {
@@ -126,9 +142,9 @@ mod tests {
 
     #[test]
     fn this_kernels_tracepoints_are_read() {
-        let Some(files) = TraceFiles::open() else { return };
+        let Ok(files) = TraceFiles::open() else { return };
         let format = files.format("net/netif_receive_skb").unwrap();
         assert!(format.has("skbaddr") && format.has("len") && format.id > 0);
-        assert!(files.format("net/none_such").is_none());
+        assert!(matches!(files.format("net/none_such"), Err(NotArmed::NoTypes { .. })));
     }
 }
