@@ -40,7 +40,7 @@ SUITE = trixie
 engines: rust
 	tests/setup/engines '$(SUITE)'
 
-# What the kernel at hand may lack, on Debian's stock kernel in an emulator.
+# What the kernel at hand may lack, on the stock kernels of two Debians in an emulator.
 kernels: rust
 	tests/setup/kernels
 

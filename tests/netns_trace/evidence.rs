@@ -5,7 +5,7 @@ use support::lab::Lab;
 use support::run::Run;
 use support::skip::need;
 
-use crate::inside_lab::{InsideLab, observers};
+use crate::inside_lab::{InsideLab, in_time, observers};
 
 /// bpf(2), enum bpf_cmd: BPF_PROG_GET_FD_BY_ID.
 const GET_FD_BY_ID: u32 = 13;
@@ -19,7 +19,7 @@ pub fn counts_programs() -> String {
 /// Runs it with these words; its report.
 #[track_caller]
 pub fn traced(lab: &mut InsideLab, words: &str) -> serde_json::Value {
-    let ran = lab.run(&format!("timeout 20 netns-trace --json {words}"));
+    let ran = lab.run(&format!("{} netns-trace --json {words}", in_time()));
     let last = ran.said.lines().last().unwrap_or_default();
     serde_json::from_str(last).unwrap_or_else(|err| panic!("{words}: {err}: {}", ran.said))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use support::run::Run;
 use support::tools;
 
-use crate::inside_lab::InsideLab;
+use crate::inside_lab::{InsideLab, in_time};
 use crate::rows::ProbeWords;
 
 /// From the poorest to the richest: `--explain` sends nothing.
@@ -85,8 +85,11 @@ impl TraceSaid {
     #[track_caller]
     pub fn by(lab: &mut InsideLab, level: EvidenceLevel, probe: ProbeWords) -> Self {
         let (options, target, dest) = (probe.options, probe.target(), probe.dest);
-        let ran = lab
-            .run(&format!("timeout 20 netns-trace --json {} {options} {target} '{dest}'", level.options()));
+        let ran = lab.run(&format!(
+            "{} netns-trace --json {} {options} {target} '{dest}'",
+            in_time(),
+            level.options()
+        ));
         let json = ran.said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
         TraceSaid {
             json: json.unwrap_or(Value::Null),

@@ -31,6 +31,7 @@ fn each_fault_is_called_what_it_is_and_the_printed_commands_fix_it() {
         .filter_map(|(id, walked)| walked.as_ref().err().map(|why| format!("{id}: {why}")))
         .collect();
     let scores: Vec<FaultScore> = walked.into_iter().filter_map(|(_, walked)| walked.ok()).collect();
+    println!("{} of {} faults", rows.len(), faults().len());
     let fixed = print(&scores, &levels);
     assert!(void.is_empty(), "{} rows are void:\n{}", void.len(), void.join("\n"));
     for level in &levels {

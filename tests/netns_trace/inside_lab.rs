@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use support::run::{Run, RunningProgram};
 use support::skip::{Missing, program};
@@ -12,8 +13,8 @@ use support::tools;
 
 const LAB: &str = include_str!("lab.sh");
 
-/// So many labs at once.
-const LABS: usize = 3;
+/// So many labs at once at most. Each waits most of the time, so there is one more than there are processors.
+const MOST_LABS: usize = 3;
 
 /// Root without a user namespace around it, as the tool runs on a host, and what seeds and observers need.
 pub fn observers() -> Result<(), Missing> {
@@ -87,7 +88,7 @@ impl InsideLab {
     /// Runs a command of a fix as it was printed, as from a root shell of the host.
     #[track_caller]
     pub fn paste(&mut self, command: &str) -> ScriptRan {
-        self.run(&format!("timeout 20 bash <<'END-OF-THE-FIX'\n{command}\nEND-OF-THE-FIX"))
+        self.run(&format!("{} bash <<'END-OF-THE-FIX'\n{command}\nEND-OF-THE-FIX", in_time()))
     }
 
     /// Keeps what is set in all namespaces now under this name.
@@ -117,12 +118,18 @@ impl InsideLab {
     }
 }
 
+/// What a command in a lab begins with that must not take forever, on a machine that is busy with other things too.
+pub fn in_time() -> String {
+    format!("timeout {}", support::until::as_busy(Duration::from_secs(20)).as_secs())
+}
+
 /// Does this for each row, several at once, in the order of the rows.
 pub fn walk_all<R: Sync, T: Send>(rows: &[R], walk: impl Fn(&R) -> T + Sync) -> Vec<T> {
+    let labs = thread::available_parallelism().map_or(1, usize::from) + 1;
     let next = Mutex::new(rows.iter().enumerate());
     let done = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
-        for _ in 0..LABS {
+        for _ in 0..labs.min(MOST_LABS) {
             scope.spawn(|| {
                 loop {
                     let Some((at, row)) = next.lock().unwrap().next() else { return };

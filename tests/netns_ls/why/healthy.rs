@@ -122,7 +122,7 @@ const SCENES: &[(&str, &str)] = &[
     ),
 ];
 
-fn have_no_finding(scenes: &[(&str, &str)]) {
+pub(super) fn have_no_finding(scenes: &[(&str, &str)]) {
     for (what, script) in scenes {
         let scene = need!(Scene::routed());
         scene.shell(script);

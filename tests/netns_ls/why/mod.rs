@@ -3,6 +3,7 @@
 
 mod docker;
 mod healthy;
+mod kinds;
 mod seeded;
 
 use common::diagnose::host::FindingKind;

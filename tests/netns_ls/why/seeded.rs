@@ -9,20 +9,21 @@ use support::until::until_some;
 use super::{STATE, Scene, words};
 
 /// A fault: its word, and the script that makes it.
-struct Fault {
-    word: &'static str,
-    seed: &'static str,
+#[derive(Clone, Copy)]
+pub(super) struct Fault<'a> {
+    pub word: &'a str,
+    pub seed: &'a str,
     /// Prepares the host before the fault; what the fix restores is the state after it.
-    before: &'static str,
+    pub before: &'a str,
     /// Whether the fix leaves everything as it was before the fault.
-    restores: bool,
+    pub restores: bool,
 }
 
-const fn fault(word: &'static str, seed: &'static str) -> Fault {
+pub(super) const fn fault(word: &'static str, seed: &'static str) -> Fault<'static> {
     Fault { word, seed, before: "", restores: true }
 }
 
-const OF_ROUTES: &[Fault] = &[
+const OF_ROUTES: &[Fault<'static>] = &[
     fault("no-route", "ip -n a route del default"),
     fault("router-silent", "ip -n a route replace default via 198.18.1.77"),
     fault("router-silent", "ip link set br0 down"),
@@ -69,7 +70,7 @@ const OF_ROUTES: &[Fault] = &[
     },
 ];
 
-const OF_SEGMENTS: &[Fault] = &[
+const OF_SEGMENTS: &[Fault<'static>] = &[
     Fault { restores: false, ..fault("mtu-unequal", "ip link set va mtu 1400") },
     Fault {
         restores: false,
@@ -96,7 +97,7 @@ const OF_SEGMENTS: &[Fault] = &[
     fault("port-unplugged", "ip link set va nomaster"),
 ];
 
-const OF_LEFTOVERS: &[Fault] = &[
+const OF_LEFTOVERS: &[Fault<'static>] = &[
     fault("name-stale", "touch /run/netns/old"),
     fault("name-stale", "ln -s /proc/999999/ns/net '/run/netns/o l;d'"),
     fault("veth-orphaned", "ip link add x1 type veth peer name x2"),
@@ -220,7 +221,7 @@ fn published_ports_without_a_listener_are_named_and_what_the_advice_says_makes_t
 }
 
 /// The finding is the only one and has a fix, which makes it go.
-fn each_is_named_and_fixed(faults: &[Fault]) {
+pub(super) fn each_is_named_and_fixed(faults: &[Fault<'_>]) {
     for fault in faults {
         let Fault { word, seed, before, restores } = fault;
         let scene = need!(Scene::routed());
