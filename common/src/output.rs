@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
@@ -41,18 +42,32 @@ pub fn quotable(text: &str) -> String {
 /// No more of `text` than so many characters.
 pub fn shortened(text: &str, length: usize) -> Cow<'_, str> {
     match text.char_indices().nth(length) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
         None => Cow::Borrowed(text),
     }
 }
 
 /// As a shell takes it for one word.
 pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+%,".contains(c);
-    match word.chars().all(plain) && !word.is_empty() {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+%,=".contains(c);
+    match word.chars().all(plain) && !word.is_empty() && !sets_a_variable(word) {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
     }
+}
+
+/// Whether a shell could take it for `NAME=value`, or zsh for `=command`.
+fn sets_a_variable(word: &str) -> bool {
+    let name = word.split_once('=').map(|(name, _)| name);
+    name.is_some_and(|name| {
+        !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '+')
+    })
+}
+
+/// A time with its unit, `300ms`, in ASCII.
+pub fn time(time: Duration) -> String {
+    format!("{time:?}").replace('\u{b5}', "u")
 }
 
 /// How many columns the terminal has that standard output goes to; `None` where it goes to none.
@@ -214,6 +229,12 @@ mod tests {
         assert_eq!(quoted("a b"), "'a b'");
         assert_eq!(quoted("it's; $(reboot)"), r"'it'\''s; $(reboot)'");
         assert_eq!(quoted(""), "''");
+        for plain in ["--engine-timeout=10s", "net.ipv4.ip_forward=1", "-bbr0", "1=2"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        for variable in ["PATH=/tmp", "_a=", "=ls", "a+=b"] {
+            assert_eq!(quoted(variable), format!("'{variable}'"));
+        }
     }
 
     #[test]
@@ -232,8 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_ascii() {
+        assert_eq!([300, 1_500, 2_000_000].map(Duration::from_micros).map(time), ["300us", "1.5ms", "2s"]);
+    }
+
+    #[test]
     fn a_quotation_is_short() {
         assert_eq!(quotable("a\nb"), "a\\nb");
-        assert_eq!(quotable(&"ä".repeat(4096)), format!("{}…", "ä".repeat(80)));
+        assert_eq!(quotable(&"ä".repeat(4096)), format!("{}...", "ä".repeat(80)));
     }
 }

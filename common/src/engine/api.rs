@@ -8,13 +8,13 @@
 mod connection;
 mod events;
 mod fields;
+mod permission;
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bollard::errors::Error as Bollard;
@@ -22,10 +22,11 @@ use bollard::query_parameters::{
     InspectContainerOptions, InspectNetworkOptions, ListContainersOptions, ListContainersOptionsBuilder,
 };
 use jiff::Timestamp;
-use nix::unistd::{Gid, Group, Pid, Uid};
+use nix::unistd::{Pid, Uid};
 
 use connection::{ConnectError, SentApiRequest, UnheardPeer};
 use fields::{InspectedFields, InspectedNetwork, ListedFields};
+use permission::SocketUsers;
 
 use super::error::LONGEST_WORDS;
 use super::state;
@@ -206,9 +207,7 @@ impl Api {
             let (engine, socket) = (self.engine, self.socket.clone());
             return Err(match refused {
                 UnheardPeer::HasEnded => EngineError::Dead { engine, socket },
-                UnheardPeer::OtherPids(listener) => {
-                    EngineError::OtherPidNamespace { engine, socket, listener }
-                }
+                UnheardPeer::OtherPids(listener) => EngineError::other_pids(engine, socket, listener),
             });
         }
         let answer = answer.map_err(|_elapsed| self.slow())?.map_err(|error| match error {
@@ -262,10 +261,11 @@ impl Api {
             Some(io::ErrorKind::ConnectionRefused) => EngineError::Dead { engine, socket },
             // More wait for it already than it lets wait.
             Some(io::ErrorKind::WouldBlock) => self.slow(),
-            Some(io::ErrorKind::PermissionDenied) => {
-                let group = group_of(&socket);
-                EngineError::NotPermitted { engine, socket, group }
-            }
+            Some(io::ErrorKind::PermissionDenied) => match SocketUsers::of(&socket) {
+                SocketUsers::RootAlone => EngineError::RootsAlone { engine, socket },
+                SocketUsers::Group(name) => EngineError::NotPermitted { engine, socket, group: Some(name) },
+                SocketUsers::Untold => EngineError::NotPermitted { engine, socket, group: None },
+            },
             _ => self.nonsense(&deepest(error)),
         }
     }
@@ -317,11 +317,4 @@ fn kernel_error(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 /// The cause that says most: libraries wrap it in words like "hyper error".
 fn deepest<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     error.source().map_or(error, deepest)
-}
-
-fn group_of(socket: &Path) -> Option<String> {
-    let group = Gid::from_raw(fs::metadata(socket).ok()?.gid());
-    // Only a group other than root's is one that people are meant to join.
-    let name = Group::from_gid(group).ok()??.name;
-    (name != "root").then_some(name)
 }

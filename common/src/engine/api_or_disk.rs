@@ -152,7 +152,7 @@ impl<D: DiskState> ApiOrDisk<D> {
             Err(error) => self.without_a_shadow(error, is_unused),
         };
         // The same numbers are on disk.
-        if let EngineError::OtherPidNamespace { .. } = error {
+        if let EngineError::OtherPidNamespace { .. } | EngineError::NoProc { .. } = error {
             return Err(error);
         }
         match (self.disk.as_ref().map(disk), error) {
@@ -168,6 +168,9 @@ impl<D: DiskState> ApiOrDisk<D> {
             (Some(Err(unreadable)), error) if error.is_absence() => Err(unreadable),
             // The user has chosen this engine: that others have no such container is no answer.
             (None, EngineError::Absent { engine, socket }) => Err(EngineError::Missing { engine, socket }),
+            (None, EngineError::RootsAlone { engine, socket }) => {
+                Err(EngineError::NotPermitted { engine, socket, group: None })
+            }
             (_, error) => Err(error),
         }
     }

@@ -156,7 +156,9 @@ impl Containerd {
     fn has_our_pids(&self) -> Result<(), EngineError> {
         let socket = self.dirs.run.join("containerd/containerd.sock");
         match Daemon::of(ENGINE, &socket, "containerd", None, None) {
-            Daemon::Unknown(error @ EngineError::OtherPidNamespace { .. }) => Err(error),
+            Daemon::Unknown(error @ (EngineError::OtherPidNamespace { .. } | EngineError::NoProc { .. })) => {
+                Err(error)
+            }
             _ => Ok(()),
         }
     }

@@ -66,11 +66,7 @@ impl Daemon {
         if !listener.has_our_pids() {
             return match listener.has_ended() {
                 true => Daemon::Absent,
-                false => Daemon::Unknown(EngineError::OtherPidNamespace {
-                    engine,
-                    socket: path(),
-                    listener: listener.pid,
-                }),
+                false => Daemon::Unknown(EngineError::other_pids(engine, path(), listener.pid)),
             };
         }
         let Ok(process) = listener.process else { return Daemon::Absent };

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::{Pid, Uid};
+use nix::unistd::{Pid, Uid, geteuid};
 
 use crate::failure::{Failure, Status};
-use crate::output::one_line;
+use crate::namespace::{self, NamespaceError};
+use crate::output::{one_line, time};
 use crate::target::EngineName;
 use crate::typed::{again, with_sudo};
 
@@ -49,7 +50,7 @@ pub enum EngineError {
         socket: PathBuf,
     },
     /// systemd keeps its socket and would have to start it first, and it has run nothing since the host's start.
-    #[error("{engine} did not answer on {} within {timeout:?}, and has run nothing since the host's start", socket.display())]
+    #[error("{engine} did not answer on {} within {}, and has run nothing since the host's start", socket.display(), time(*timeout))]
     Unused {
         /// Which engine.
         engine: EngineName,
@@ -58,7 +59,7 @@ pub enum EngineError {
         /// How long it had.
         timeout: Duration,
     },
-    /// The socket is not for us.
+    /// The socket is not for us, or the user has named it.
     #[error("{engine}: no permission for {}{}", socket.display(), of_group(group.as_deref()))]
     NotPermitted {
         /// Which engine.
@@ -67,6 +68,14 @@ pub enum EngineError {
         socket: PathBuf,
         /// The group that may use it.
         group: Option<String>,
+    },
+    /// The socket is root's, and no group was given to it: for an ordinary user it is no engine of theirs.
+    #[error("{engine}: no permission for {}, which only root has", socket.display())]
+    RootsAlone {
+        /// Which engine.
+        engine: EngineName,
+        /// Which socket.
+        socket: PathBuf,
     },
     /// Its PIDs would be another machine's.
     #[error("{engine} is on another host: {address}")]
@@ -95,6 +104,12 @@ pub enum EngineError {
         /// What listens there, where it has a PID in our PID namespace too.
         listener: Option<Pid>,
     },
+    /// Which process listens on its socket cannot be seen: there is nothing to see any process by.
+    #[error("{engine} could not be asked: {}", NamespaceError::NoProc)]
+    NoProc {
+        /// Which engine.
+        engine: EngineName,
+    },
     /// A process that its state on disk names started before the first process of our PID namespace did: it is none of ours,
     /// whether it has ended or not, and its PID is another process's here.
     #[error("{engine}'s containers are in another PID namespace: the process that {} names started before PID 1 of ours", file.display())]
@@ -115,7 +130,7 @@ pub enum EngineError {
         why: Option<Box<EngineError>>,
     },
     /// It took longer than it may.
-    #[error("{engine} did not answer on {} within {timeout:?}", socket.display())]
+    #[error("{engine} did not answer on {} within {}", socket.display(), time(*timeout))]
     Slow {
         /// Which engine.
         engine: EngineName,
@@ -186,9 +201,24 @@ impl EngineError {
         EngineError::Unlocated { engine, socket: socket.to_owned(), why: None }
     }
 
+    /// What listens on `socket` is not among the processes that we see.
+    pub(super) fn other_pids(engine: EngineName, socket: PathBuf, listener: Option<Pid>) -> Self {
+        match namespace::is_proc_mounted() {
+            true => EngineError::OtherPidNamespace { engine, socket, listener },
+            false => EngineError::NoProc { engine },
+        }
+    }
+
     /// Whether the engine said that it has no such container.
     pub fn is_not_found(&self) -> bool {
         matches!(self, EngineError::Refused { status: 404, .. })
+    }
+
+    /// Whether we are an ordinary user, and only root may read that or connect there: it is no part of our engines, and its
+    /// silence is no doubt about what they say.
+    pub fn is_roots_alone(&self) -> bool {
+        let is_closed = matches!(self, EngineError::Unreadable { .. } | EngineError::RootsAlone { .. });
+        is_closed && !geteuid().is_root()
     }
 
     /// Whether nothing of this engine can be running, so that nothing is hidden by its silence.
@@ -224,7 +254,9 @@ impl From<EngineError> for Failure {
             | EngineError::Dead { engine: EngineName::Docker, .. } => {
                 failure.hint(crate::hint!("systemctl start docker"))
             }
-            EngineError::NotPermitted { .. } | EngineError::Unreadable { .. } => failure.hint(with_sudo()),
+            EngineError::NotPermitted { .. }
+            | EngineError::RootsAlone { .. }
+            | EngineError::Unreadable { .. } => failure.hint(with_sudo()),
             EngineError::Address { address, .. } if address.starts_with('/') => failure
                 .hint(again().and_then(|line| crate::hint!("env DOCKER_HOST=unix://{} {}", address, line))),
             EngineError::Remote { .. } => failure.hint(crate::sentence!("run the tool on that host")),
@@ -234,6 +266,7 @@ impl From<EngineError> for Failure {
             EngineError::OtherPidNamespace { listener: Some(pid), .. } => {
                 failure.hint(crate::sentence!("run it where that engine runs: nsenter -t {} -a", pid))
             }
+            EngineError::NoProc { .. } => failure.hinting_as(NamespaceError::NoProc.into()),
             EngineError::Slow { .. } => failure
                 .hint(crate::same_with!("--engine-timeout 5s"))
                 .or_hint(crate::sentence!("use pid:N, which needs no engine")),

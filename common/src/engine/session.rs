@@ -35,6 +35,7 @@ pub struct HeardEngine {
 enum HowHeard {
     Answered(ContainerSource),
     Absent,
+    RootsAlone,
     NotAsked,
 }
 
@@ -43,6 +44,7 @@ impl HeardEngine {
         let how = match answer {
             Ok(answer) => HowHeard::Answered(answer.source),
             Err(why) if why.is_absence() => HowHeard::Absent,
+            Err(why) if why.is_roots_alone() => HowHeard::RootsAlone,
             Err(_) => HowHeard::NotAsked,
         };
         HeardEngine { engine: engine.name(), user: engine.user(), how }
@@ -56,6 +58,7 @@ impl fmt::Display for HeardEngine {
         match self.how {
             HowHeard::Answered(source) => write!(f, " ({source})"),
             HowHeard::Absent => f.write_str(" (not on this host)"),
+            HowHeard::RootsAlone => f.write_str(" (only root may ask)"),
             HowHeard::NotAsked => f.write_str(" (could not be asked)"),
         }
     }

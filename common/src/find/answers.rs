@@ -19,7 +19,7 @@ pub(super) struct EngineAnswers {
     pub answered: Vec<EngineName>,
     /// Which are not on this host at all.
     pub absent: Vec<EngineError>,
-    /// What only root may read: it is no part of an ordinary user's engines, and hides none of them.
+    /// What only root may read or ask: it is no part of an ordinary user's engines, and hides none of them.
     pub closed: Vec<(EngineName, EngineError)>,
     /// Which are, and could not be asked, or could not tell of all of their containers that may be meant.
     pub errors: Vec<(EngineName, EngineError)>,
@@ -94,13 +94,14 @@ impl EngineAnswers {
             Ok(answer) => {
                 self.answered.push(name);
                 self.api_errors.extend(answer.api_error.map(|why| (name, why)));
-                let (closed, doubts) = answer.doubts.into_iter().partition::<Vec<_>, _>(is_roots_alone);
+                let (closed, doubts) =
+                    answer.doubts.into_iter().partition::<Vec<_>, _>(EngineError::is_roots_alone);
                 self.closed.extend(closed.into_iter().map(|why| (name, why)));
                 self.errors.extend(doubts.into_iter().map(|doubt| (name, doubt)));
                 self.add(answer.containers);
             }
             Err(absent) if absent.is_absence() => self.absent.push(absent),
-            Err(closed) if is_roots_alone(&closed) => self.closed.push((name, closed)),
+            Err(closed) if closed.is_roots_alone() => self.closed.push((name, closed)),
             Err(error) => self.errors.push((name, error)),
         }
     }
@@ -177,11 +178,6 @@ impl EngineAnswers {
         let hides = |(_, why): &&(EngineName, EngineError)| matches!(why, EngineError::Dead { .. });
         self.errors.first().or_else(|| self.api_errors.iter().find(hides))
     }
-}
-
-/// Whether an ordinary user may not read that, and need not.
-fn is_roots_alone(why: &EngineError) -> bool {
-    !geteuid().is_root() && matches!(why, EngineError::Unreadable { .. })
 }
 
 /// Engines make such an ID at random, so that no two of them have the same.

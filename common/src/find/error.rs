@@ -95,7 +95,7 @@ pub enum FindError {
     /// An engine could not be asked.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Only root may read what the one engine of this host keeps on disk, and it has no API.
+    /// Only root may read what the one engine of this host keeps on disk.
     #[error("{engine} could not be asked: {why}")]
     Closed {
         /// Which engine.
@@ -156,6 +156,14 @@ pub struct FailedSearch {
     pub nearest: Vec<String>,
 }
 
+impl FailedSearch {
+    /// What an ordinary user can do where there are engines that only root may ask.
+    fn hint_for_users(&self) -> Option<Hint> {
+        let is_limited = self.unasked.iter().any(EngineError::is_roots_alone);
+        with_sudo().filter(|_| is_limited).and_then(|sudo| sentence!("root can see more: {}", sudo))
+    }
+}
+
 impl FindError {
     /// The same, with the names that a mistyped one may have meant. The engines of `session` are asked for their lists.
     #[must_use]
@@ -194,7 +202,9 @@ impl From<FindError> for Failure {
         let message = error.to_string();
         let no = |message| Failure::said(Status::No, message);
         match error {
-            FindError::NotFound { ref target, .. } => no(message).hint(meant::hint_for_unknown(target)),
+            FindError::NotFound { ref target, ref search } => {
+                no(message).hint(meant::hint_for_unknown(target)).or_hint(search.hint_for_users())
+            }
             FindError::InNone(_)
             | FindError::Pretender(..)
             | FindError::Exited(_)

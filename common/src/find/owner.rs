@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::answers::{find_with, is_others};
 use super::known::{ContainerList, VerifiedContainer, verified};
 use super::{FindError, UnplacedProcess, cgroups, list};
-use crate::engine::{ContainerQuery, EngineName, EngineSession, engines};
+use crate::engine::{ContainerQuery, EngineError, EngineName, EngineSession, engines};
 use crate::namespace::{self, NamespaceId, NamespaceKind};
 use crate::process::{Process, ProcessError};
 use crate::target::Name;
@@ -62,10 +62,13 @@ fn is_about_an_engine(error: &FindError) -> bool {
 }
 
 fn in_none(process: &Process, listing: ContainerList) -> Result<FindError, ProcessError> {
-    let unasked = listing.errors.into_iter().find_map(|error| match error {
+    let of_an_engine = |error: FindError| match error {
         FindError::Engine(error) => Some(error),
         _ => None,
-    });
+    };
+    let unasked = listing.errors.into_iter().find_map(of_an_engine);
+    // Of what only root may ask: it may know a process that has something of its own.
+    let closed = listing.api_errors.into_iter().filter_map(of_an_engine).find(EngineError::is_roots_alone);
     let ids = cgroups::foreign_ids(process)?;
     let of_that_name = |known: &VerifiedContainer| ids.contains(&known.container.id);
     let pretended = listing.containers.into_iter().find(of_that_name).filter(|_| unasked.is_none());
@@ -73,7 +76,9 @@ fn in_none(process: &Process, listing: ContainerList) -> Result<FindError, Proce
         return Ok(FindError::Pretender(process.pid(), Box::new(known.container)));
     }
     Ok(match (UnplacedProcess::of(process)?, unasked) {
-        (Some(unplaced), unasked) => FindError::Unplaced(Box::new(unplaced), unasked.map(Box::new)),
+        (Some(unplaced), unasked) => {
+            FindError::Unplaced(Box::new(unplaced), unasked.or(closed).map(Box::new))
+        }
         (None, Some(unasked)) => unasked.into(),
         (None, None) => FindError::InNone(process.pid()),
     })

@@ -24,6 +24,9 @@ pub enum NamespaceError {
         /// Which kind.
         kind: NamespaceKind,
     },
+    /// Nothing can be looked at.
+    #[error("/proc is not mounted")]
+    NoProc,
     /// The ptrace(2) access rules, or the file's mode, forbid it.
     #[error("{file}: permission denied: requires CAP_SYS_PTRACE over the user namespace of that process")]
     NotPermitted {
@@ -77,6 +80,9 @@ impl From<NamespaceError> for Failure {
         let failure = match &error {
             NamespaceError::Gone { pid } => Failure::no(format_args!("PID {pid}"), &error),
             NamespaceError::Unknown { kind } => Failure::failed(format_args!("{kind} namespace"), &error),
+            NamespaceError::NoProc => {
+                Failure::said(Status::Failed, &error).hint(crate::hint!("mount -t proc proc /proc"))
+            }
             NamespaceError::NotPermitted { .. } => Failure::said(Status::Failed, &error).hint(with_sudo()),
             NamespaceError::NoSuch { .. } => Failure::said(Status::No, &error),
             NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat, stat};
-use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, fstatfs, statfs};
 use nix::unistd::{Pid, Uid};
 
 pub use error::NamespaceError;
@@ -129,9 +129,7 @@ impl Namespace {
     /// `Unknown` when the kernel has no such kind.
     pub fn current(kind: NamespaceKind) -> Result<Self, NamespaceError> {
         Self::open(&own_file(kind), kind).map_err(|error| match error {
-            NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                NamespaceError::Unknown { kind }
-            }
+            NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => unknown(kind),
             error => error,
         })
     }
@@ -272,9 +270,14 @@ impl fmt::Display for Namespace {
 pub fn own_identity(kind: NamespaceKind) -> Result<NamespaceId, NamespaceError> {
     match stat(&own_file(kind)) {
         Ok(stat) => Ok(NamespaceId::from(&stat)),
-        Err(Errno::ENOENT) => Err(NamespaceError::Unknown { kind }),
+        Err(Errno::ENOENT) => Err(unknown(kind)),
         Err(errno) => Err(denied_or(errno, own_file(kind))),
     }
+}
+
+/// Whether there is a `/proc` at all: without one nothing is known of any process, and of no namespace but by a mount.
+pub(crate) fn is_proc_mounted() -> bool {
+    statfs("/proc").is_ok_and(|at| at.filesystem_type() == PROC_SUPER_MAGIC)
 }
 
 /// The same for the process behind `directory`, an open `/proc/PID`.
@@ -299,14 +302,21 @@ fn not_opened(errno: Errno, pid: Pid, kind: NamespaceKind) -> NamespaceError {
     match errno {
         // The link exists without a target when the process is a zombie or has been reaped.
         Errno::ENOENT if own_file(kind).exists() => NamespaceError::Gone { pid },
-        Errno::ENOENT => NamespaceError::Unknown { kind },
+        Errno::ENOENT => unknown(kind),
         Errno::ESRCH => NamespaceError::Gone { pid },
         errno => denied_or(errno, PathBuf::from(format!("/proc/{pid}/ns/{kind}"))),
     }
 }
 
+/// Of our own, which has no file below `/proc`.
+fn unknown(kind: NamespaceKind) -> NamespaceError {
+    if is_proc_mounted() { NamespaceError::Unknown { kind } } else { NamespaceError::NoProc }
+}
+
+/// Of a file below `/proc`.
 fn denied_or(errno: Errno, file: PathBuf) -> NamespaceError {
     match errno {
+        Errno::ENOENT if !is_proc_mounted() => NamespaceError::NoProc,
         Errno::EACCES | Errno::EPERM => NamespaceError::NotPermitted { file },
         errno => NamespaceError::Io { file, source: errno.into() },
     }

@@ -39,7 +39,7 @@ pub enum NetnsError {
         file: PathBuf,
     },
     /// Another tool of ours has the lock, and does not let go.
-    #[error("{}: {holder} has held this lock for {time:?}", file.display())]
+    #[error("{}: {holder} has held this lock for {}", file.display(), crate::output::time(*time))]
     Held {
         /// The lock.
         file: PathBuf,

@@ -70,9 +70,12 @@ pub enum ProcessError {
     /// The kernel gives pidfds no inode numbers of their own.
     #[error("this kernel has no pidfs inodes (needs Linux 6.9)")]
     NoPidfs(Pid),
-    /// What `/proc` shows is not of our PID namespace, or nothing is mounted there.
+    /// What `/proc` shows is not of our PID namespace.
     #[error("/proc does not show the processes of our PID namespace")]
     OtherProc(Pid),
+    /// Nothing is mounted there.
+    #[error("{}", NamespaceError::NoProc)]
+    NoProc,
     /// The kernel has no pidfds.
     #[error("this kernel has no pidfd_open (needs Linux 5.3)")]
     NoPidfd(Pid),
@@ -99,6 +102,7 @@ impl From<ProcessError> for Failure {
             }
             ProcessError::OtherProc(pid) => Failure::failed(format_args!("PID {pid}"), &error)
                 .hint(crate::hint!("mount -t proc proc /proc")),
+            ProcessError::NoProc => return NamespaceError::NoProc.into(),
             ProcessError::Proc { pid, .. } => Failure::failed(format_args!("PID {pid}"), &error),
         };
         failure.caused_by(error)
@@ -129,7 +133,7 @@ impl Process {
     /// Takes hold of the process that has `pid` now.
     ///
     /// # Errors
-    /// [`ProcessError::Gone`] when there is none; `OtherProc`; `NoPidfd` below Linux 5.3.
+    /// [`ProcessError::Gone`] when there is none; `OtherProc`, `NoProc`; `NoPidfd` below Linux 5.3.
     pub fn open(pid: Pid) -> Result<Self, ProcessError> {
         let pidfd = open_pidfd(pid).map_err(|errno| match errno {
             // A thread that leads no group is EINVAL; the kernel gives pidfds to whole processes only.
@@ -146,7 +150,10 @@ impl Process {
     /// [`ProcessError::Gone`] when it has ended.
     pub fn behind(pidfd: OwnedFd, pid: Pid) -> Result<Self, ProcessError> {
         if !has_own_proc() {
-            return Err(ProcessError::OtherProc(pid));
+            return Err(match namespace::is_proc_mounted() {
+                true => ProcessError::OtherProc(pid),
+                false => ProcessError::NoProc,
+            });
         }
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = sys::open(format!("/proc/{pid}").as_str(), flags);
