@@ -41,7 +41,7 @@ complete -c add-nic -l host -d 'Allow the host\'s own network as TARGET'
 complete -c add-nic -s f -l force -d 'With --rm: remove a NIC add-nic did not create'
 complete -c add-nic -l json -d 'Print JSON'
 complete -c add-nic -s v -l verbose -d 'Report on stderr what was found, and how'
-complete -c add-nic -s h -l help -d 'Print help: -h what is used most, --help all options'
+complete -c add-nic -s h -l help -d 'Print help: --help has all options'
 complete -c add-nic -l man -d 'Show the manual'
 complete -c add-nic -s V -l version -d 'Print version'
 function __add_nic_targets

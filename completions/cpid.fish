@@ -8,7 +8,7 @@ complete -c cpid -l inode -d 'Print PID:INODE, which is never reused'
 complete -c cpid -l json -d 'Print JSON: an array of objects'
 complete -c cpid -s 0 -l null -d 'End each PID with a NUL byte, not a line feed'
 complete -c cpid -s v -l verbose -d 'Report on stderr what was found, and how'
-complete -c cpid -s h -l help -d 'Print help: -h what is used most, --help all options'
+complete -c cpid -s h -l help -d 'Print help: --help has all options'
 complete -c cpid -l man -d 'Show the manual'
 complete -c cpid -s V -l version -d 'Print version'
 function __cpid_targets

@@ -13,7 +13,7 @@ complete -c netns-link -l host -d 'Allow a link to the host\'s own network'
 complete -c netns-link -s f -l force -d 'Replace links made by netns-link; --rm: others\' too'
 complete -c netns-link -l json -d 'With --list, --check or --watch: print JSON'
 complete -c netns-link -s v -l verbose -d 'Report on stderr what was found, and how'
-complete -c netns-link -s h -l help -d 'Print help: -h what is used most, --help all options'
+complete -c netns-link -s h -l help -d 'Print help: --help has all options'
 complete -c netns-link -l man -d 'Show the manual'
 complete -c netns-link -s V -l version -d 'Print version'
 function __netns_link_targets

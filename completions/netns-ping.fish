@@ -39,7 +39,7 @@ complete -c netns-ping -l dad -d 'Duplicate address detection: is an address in 
 complete -c netns-ping -l announce -d 'Announce an address: gratuitous ARP'
 complete -c netns-ping -l json -d 'Print a line of JSON for each event'
 complete -c netns-ping -s v -l verbose -d 'Report on stderr what was found, and how'
-complete -c netns-ping -s h -l help -d 'Print help: -h what is used most, --help all options'
+complete -c netns-ping -s h -l help -d 'Print help: --help has all options'
 complete -c netns-ping -l man -d 'Show the manual'
 complete -c netns-ping -s V -l version -d 'Print version'
 function __netns_ping_targets

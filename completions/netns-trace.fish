@@ -13,7 +13,7 @@ complete -c netns-trace -s 4 -d 'IPv4 only'
 complete -c netns-trace -s 6 -d 'IPv6 only'
 complete -c netns-trace -l json -d 'Print JSON: one object a line'
 complete -c netns-trace -s v -l verbose -d 'Report on stderr what was found, and how'
-complete -c netns-trace -s h -l help -d 'Print help: -h what is used most, --help all options'
+complete -c netns-trace -s h -l help -d 'Print help: --help has all options'
 complete -c netns-trace -l man -d 'Show the manual'
 complete -c netns-trace -s V -l version -d 'Print version'
 function __netns_trace_targets

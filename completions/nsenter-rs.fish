@@ -20,7 +20,7 @@ complete -c nsenter-rs -l keep-fd -d 'Pass this open file descriptor to PROGRAM'
 complete -c nsenter-rs -l each -d 'Run PROGRAM in matching containers: \'web-*\' (in quotes)' -r -f
 complete -c nsenter-rs -s j -l jobs -d 'With --each: at most N containers at a time' -r -f
 complete -c nsenter-rs -s v -l verbose -d 'Report on stderr what was found, and how'
-complete -c nsenter-rs -s h -l help -d 'Print help: -h what is used most, --help all options'
+complete -c nsenter-rs -s h -l help -d 'Print help: --help has all options'
 complete -c nsenter-rs -l man -d 'Show the manual'
 complete -c nsenter-rs -s a -l all -d 'All namespaces that differ from the caller\'s'
 complete -c nsenter-rs -l user-parent -d 'Parent user namespace'

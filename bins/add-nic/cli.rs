@@ -110,12 +110,13 @@ pub struct Cli {
     ///
     /// At most 15 bytes: a long container name is shortened.
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(hide_short_help = true)]
     pub host_name: Option<IfName>,
 
     /// MAC address
     ///
     /// Default: a random, locally administered address.
-    #[arg(long, value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(long, value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
     pub mac: Option<Mac>,
 
     /// MTU (default: the bridge's, or 1500)
@@ -137,6 +138,7 @@ pub struct Cli {
     ///
     /// The route with the lowest metric is used. With --metric, the current default route stays, unless it has the same metric.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(hide_short_help = true)]
     pub metric: Option<u32>,
 
     /// Set a sysctl of its network; IF in KEY is the NIC

@@ -26,7 +26,7 @@ pub struct Cli {
     #[arg(short, long, conflicts_with_all = VIEWS)]
     pub all: bool,
 
-    /// Show bridges, the ports of each, and the containers at them
+    /// Show bridges, their ports, and the containers at them
     ///
     /// What `brctl show` showed, of all network namespaces. A bridge without ports has one line.
     #[arg(long, conflicts_with_all = ["words", "path", "tree", "graph", "html", "namespaces", "watch", "diff"])]
@@ -45,7 +45,7 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["words", "graph", "html", "namespaces", "watch", "diff"])]
     pub tree: bool,
 
-    /// Show who listens on which port, and which ports are published
+    /// Show who listens on which port, and published ports
     ///
     /// A line for each port that something listens on, or that a rule or a proxy of Docker's forwards: where it leads to, by what, and
     /// whether anything listens there. Sockets are read from the kernel in each network namespace, what is forwarded from the rules
@@ -53,7 +53,7 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["all", "bridges", "path", "tree", "namespaces", "watch", "diff"])]
     pub ports: bool,
 
-    /// Draw who is plugged into what
+    /// Draw it as a picture
     ///
     /// Containers on the left, bridges in the middle, the host and its way out on the right. SVG is for browsers and documents, and
     /// is light or dark as its reader prefers; dot(1) makes other formats: `netns-ls --graph dot | dot -Tpdf`.
@@ -110,13 +110,13 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = VIEWS, hide_short_help = true)]
     pub programs: bool,
 
-    /// Show sockets of TCP and UDP, and the processes that have them
+    /// Show sockets of TCP and UDP, and their processes
     ///
     /// Those that listen, and all connections: what ss(8) shows. --ports shows what can be reached.
-    #[arg(long, conflicts_with_all = VIEWS)]
+    #[arg(long, conflicts_with_all = VIEWS, hide_short_help = true)]
     pub sockets: bool,
 
-    /// Show packet filters: nftables and iptables, with counters
+    /// Show the rules of nftables and iptables, with counters
     ///
     /// As `nft` and the iptables that owns the chain print them. The host's programs are run in the namespace.
     #[arg(long, conflicts_with_all = VIEWS)]
@@ -178,7 +178,7 @@ WORD:
 
 /// The same in `-h`.
 const WORDS_IN_SHORT: &str = "\
-WORD: any TARGET (nginx, docker:nginx, netns:NAME …), an interface of the host,
+WORD: any TARGET (nginx, docker:nginx, netns:NAME ...), an interface of the host,
       an address, a MAC, a port (:8080); --help has all forms";
 
 const EXAMPLES: &str = "\

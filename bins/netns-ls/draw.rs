@@ -11,6 +11,7 @@ use common::output::one_line;
 use common::packet::random;
 use common::ports::PortLine;
 use common::process::Process;
+use common::sign::ARROW;
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
@@ -119,7 +120,7 @@ fn add_port(picture: &mut MapPicture, line: &PortLine) {
     let place = line.place();
     // For all addresses: the port alone is what people know.
     let short = place.strip_prefix("0.0.0.0:").or_else(|| place.strip_prefix("[::]:"));
-    let to = line.leads_to().map(|to| format!("→ {to}"));
+    let to = line.leads_to().map(|to| format!("{} {to}", ARROW.utf8));
     let parts = [Some(place.clone()), to, Some(line.by()), Some(line.state.clone())];
     let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
     let text = one_line(&parts.collect::<Vec<_>>().join("  ")).into_owned();

@@ -197,7 +197,7 @@ pub struct Cli {
     /// 10000 on-link, 500 through a router. Packets are sent in bursts of one millisecond. After a
     /// delay it sends faster for at most 20 milliseconds' worth of packets.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     pub rate: Option<u32>,
 
     /// Ping between all, or all matching, containers

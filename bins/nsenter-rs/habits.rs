@@ -16,7 +16,7 @@ use crate::status::from_the_root;
 use crate::tool::TOOL;
 use crate::wanted::{CommandLine, Wanted, words};
 
-const ON_THE_HOST: &str = "no namespace was requested (-n, -a, …): the program runs on the host";
+const ON_THE_HOST: &str = "no namespace was requested (-n, -a, ...): the program runs on the host";
 const NEITHER: &str =
     "the program sees the host's files and network: -n enters the container's network, -a all its namespaces";
 const SHARED: &str = "the program sees the host's files, and the container uses the host's network";

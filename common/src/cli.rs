@@ -15,6 +15,7 @@ use crate::find::{FindError, FoundTarget, Purpose, find, hint_for_refused};
 use crate::manual::show as show_manual;
 use crate::map;
 use crate::output::quotable;
+use crate::sign;
 use crate::target::{Target, TargetError};
 
 /// What every tool's `-h` says about a TARGET.
@@ -91,7 +92,7 @@ pub struct FindOptions {
     pub verbose: bool,
 
     // Of our own, because clap's --help would print the manual's text.
-    /// Print help: -h what is used most, --help all options
+    /// Print help: --help has all options
     #[arg(short, long, action = ArgAction::Help)]
     help: Option<bool>,
 
@@ -276,6 +277,7 @@ fn parsed<Cli: Parser>(
     manual: &str,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Cli, clap::Error> {
+    sign::use_locale();
     let matches = Cli::command().try_get_matches_from(arguments)?;
     if matches.try_get_one::<bool>("man").is_ok_and(|man| man == Some(&true)) {
         process::exit(match show_manual(manual) {
@@ -292,7 +294,7 @@ fn usage_or_end<Cli: Parser>(error: clap::Error) -> Failure {
     match error.kind() {
         ErrorKind::DisplayHelp => {
             let help = help::<Cli>(&error);
-            let is_written = io::stdout().lock().write_all(help.as_bytes()).is_ok();
+            let is_written = io::stdout().lock().write_all(sign::spelled(&help).as_bytes()).is_ok();
             process::exit(if is_written { 0 } else { Status::Failed as i32 })
         }
         _ if error.use_stderr() => usage(error),

@@ -6,6 +6,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`sys`] | the system calls that no crate wraps: the only unsafe code |
+//! | [`sign`] | arrows and other signs, and what stands for them in a locale without UTF-8 |
 //! | [`output`] | text for terminals: escaping, quoting, tables |
 //! | [`mountinfo`] | the lines of `/proc/PID/mountinfo` |
 //! | [`cidr`] | an address with its prefix length |
@@ -82,6 +83,8 @@ pub mod probe;
 pub mod process;
 #[forbid(unsafe_code)]
 pub mod program;
+#[forbid(unsafe_code)]
+pub mod sign;
 pub mod sys;
 #[forbid(unsafe_code)]
 pub mod target;

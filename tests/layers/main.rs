@@ -146,7 +146,7 @@ const HOUSES: [House; 8] = [
         root: "common/src",
         // The same list, with a line for each, is on the front page of its documentation: lib.rs.
         layers: &[
-            &["mountinfo", "output", "sys"],
+            &["mountinfo", "output", "sign", "sys"],
             &["cidr", "hint", "json"],
             &["target", "typed"],
             &["failure"],

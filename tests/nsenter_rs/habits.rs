@@ -48,20 +48,18 @@ fn a_container_without_a_namespace_is_an_error_with_the_commands_that_were_meant
     by_a_shell(&lab, net).run().ok().stdout_is(&format!("{host} 'ran'\n"));
     by_a_shell(&lab, all).run().ok().stdout_is("web 'ran'\n");
     // Without a PROGRAM it would be a shell of the host, and with --explain nothing that could be entered.
-    enter(&lab, &["-t", "web"])
-        .fails_with(1)
-        .stderr_has(&format!("hint: nsenter-rs '{PATIENT}' -t web -n\n"));
+    enter(&lab, &["-t", "web"]).fails_with(1).stderr_has(&format!("hint: nsenter-rs {PATIENT} -t web -n\n"));
     enter(&lab, &["-t", "web", "--explain", "true"]).fails_with(1).stdout_is("");
     // For a namespace without a process there is one thing to enter.
     let ran = enter(&lab, &["-t", "netns:web", "ip", "a"]);
-    ran.stderr_has(&format!("hint: nsenter-rs '{PATIENT}' -t netns:web -n ip a\n"));
+    ran.stderr_has(&format!("hint: nsenter-rs {PATIENT} -t netns:web -n ip a\n"));
 }
 
 #[test]
 fn a_pid_without_a_namespace_is_as_it_was() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
-    let note = "nsenter-rs: no namespace was requested (-n, -a, …): the program runs on the host\n";
+    let note = "nsenter-rs: no namespace was requested (-n, -a, ...): the program runs on the host\n";
     for target in [web.pid.to_string(), format!("pid:{}", web.pid)] {
         enter(&lab, &["-t", &target, "echo", "ran"]).ok().stdout_is("ran\n").stderr_is(note);
         // Who asks for something of a process is a script that was written for util-linux's.

@@ -84,7 +84,7 @@ fn a_container_is_a_target_by_its_name_and_by_what_cpid_says() {
 #[test]
 fn without_a_namespace_the_user_is_told_that_it_runs_on_the_host() {
     let lab = need!(Lab::new());
-    let note = "nsenter-rs: no namespace was requested (-n, -a, …): the program runs on the host\n";
+    let note = "nsenter-rs: no namespace was requested (-n, -a, ...): the program runs on the host\n";
     lab.tool("nsenter-rs").args(["echo", "ran"]).run().ok().stdout_is("ran\n").stderr_is(note);
     lab.tool("nsenter-rs").args(["-t", "1", "echo", "ran"]).run().ok().stdout_is("ran\n").stderr_is(note);
 }

@@ -52,6 +52,25 @@ impl Declared {
         long
     }
 
+    /// Lines of code with letters beyond ASCII, but for tests and `other` files: file and line. What clap shows is in doc comments.
+    pub fn beyond_ascii(&self, other: &[&str]) -> Vec<(String, String)> {
+        let is_code = |line: &str, is_cli: bool| match line.trim_start() {
+            doc if doc.starts_with("///") => is_cli,
+            comment => !comment.starts_with("//"),
+        };
+        let mut found = Vec::new();
+        for (file, text) in &self.0 {
+            if other.contains(&file.as_str()) || file.ends_with("tests.rs") {
+                continue;
+            }
+            let is_cli = file.contains("/cli");
+            let code = text.split("\nmod tests {").next().unwrap_or(text);
+            let beyond = code.lines().filter(|line| is_code(line, is_cli) && !line.is_ascii());
+            found.extend(beyond.map(|line| (file.clone(), line.trim().to_owned())));
+        }
+        found
+    }
+
     /// Files with more lines than these, and how many.
     pub fn longer_than(&self, lines: usize) -> Vec<(String, usize)> {
         let length = self.0.iter().map(|(file, text)| (file.clone(), text.lines().count()));

@@ -122,6 +122,13 @@ fn no_function_is_longer_than_it_can_be_read() {
     assert!(long.is_empty(), "longer than {LONGEST_FUNCTION} lines: {long:?}");
 }
 
+/// A locale that has only ASCII gets ASCII: `common::sign` has what stands for each sign, and knows the locale.
+#[test]
+fn signs_beyond_ascii_are_in_one_file() {
+    let elsewhere = sources().beyond_ascii(&["common/src/sign.rs"]);
+    assert!(elsewhere.is_empty(), "use common::sign: {elsewhere:#?}");
+}
+
 /// Whether a name is one word that could be of anything: a participle, a pronoun, a verb.
 pub fn is_vague(name: &str) -> bool {
     let is_one_word = !name.is_empty() && !name[1..].contains(|c: char| c.is_ascii_uppercase());

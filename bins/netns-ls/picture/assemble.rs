@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use common::map::{AttachedProgram, MappedNetns, NetnsHolder};
 use common::netlink::Link;
 use common::output::one_line;
+use common::sign::ARROW;
 
 use super::model::{BridgeBox, Cable, CableKind, InterfaceBox, MapPicture, NetnsBox, PlugId};
 use super::order;
 use super::seats::{LinkSeat, LinkSeats, bridge_of_port, is_bridge, is_hardware};
 use crate::named_map::{LinkAt, NamedMap, links_of};
-use crate::view::link_words::{self, address, ifname, is_global, plugged_into, port_state, state, who};
+use crate::view::link_words::{self, address, ifname, is_global, plugged_by, port_state, state, who};
 
 /// The picture of `map`: the same one for the same map.
 pub fn picture(map: &NamedMap) -> MapPicture {
@@ -131,7 +132,7 @@ fn remarks(map: &NamedMap, link: LinkAt<'_>) -> Vec<String> {
     }
     let has_cable = map.end(link).is_some_and(|end| !is_within_box(map, link, end));
     if link.mapped.end.is_some() && !has_cable {
-        end.push(plugged_into(map, link));
+        end.push(plugged_by(map, link, ARROW.utf8));
     }
     let end = Some(end.join(" ")).filter(|end| !end.is_empty());
     // Of a port in the middle column the bridge is around it.

@@ -1,5 +1,7 @@
 //! Text for XML and for graphviz: nothing in a name ends the text, begins a tag, or is a character that no XML may have.
 
+use common::sign::ELLIPSIS;
+
 /// `text` as the content of an element or a value in double quotes. [`common::output::one_line`] comes before.
 pub fn xml(text: &str) -> String {
     let mut clean = String::with_capacity(text.len() + 8);
@@ -54,7 +56,7 @@ pub fn fitted(text: &str, most: usize) -> String {
     };
     let head = take(&mut text.chars(), keep.div_ceil(2));
     let tail = take(&mut text.chars().rev(), keep / 2);
-    head.into_iter().chain(['…']).chain(tail.into_iter().rev()).collect()
+    head.into_iter().chain(ELLIPSIS.utf8.chars()).chain(tail.into_iter().rev()).collect()
 }
 
 #[cfg(test)]

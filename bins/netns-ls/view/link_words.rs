@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use common::map::{LinkEnd, MappedLink};
 use common::netlink::{Address, Link, OperState, PortState};
 use common::output::one_line;
+use common::sign::ARROW;
 
 use crate::named_map::{LinkAt, NamedMap};
 
@@ -65,7 +66,12 @@ pub fn addresses(mapped: &MappedLink) -> String {
 /// What it is plugged into: `→ veth077b91e` for an interface of the host, `→ web eth0` for one of another namespace, `on eth0`
 /// for the one below a macvlan or a VLAN.
 pub fn plugged_into(map: &NamedMap, link: LinkAt<'_>) -> String {
-    let sign = if link.mapped.link.is_veth() { "→" } else { "on" };
+    plugged_by(map, link, ARROW.text())
+}
+
+/// The same with `arrow` for the arrow.
+pub fn plugged_by(map: &NamedMap, link: LinkAt<'_>, arrow: &str) -> String {
+    let sign = if link.mapped.link.is_veth() { arrow } else { "on" };
     match link.mapped.end {
         None => NOTHING.to_owned(),
         Some(LinkEnd::Unseen { index: Some(index) }) => format!("{sign} ? (index {index})"),

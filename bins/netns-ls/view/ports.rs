@@ -2,6 +2,7 @@
 
 use common::output::{self, one_line};
 use common::ports::PortLine;
+use common::sign::ARROW;
 
 use super::interfaces::shown;
 use super::link_words::NOTHING;
@@ -22,7 +23,7 @@ pub fn table(lines: &[PortLine], quiet: bool) -> String {
         table.add_row([
             one_line(&line.netns).into_owned(),
             line.place(),
-            line.leads_to().map_or_else(|| NOTHING.to_owned(), |to| format!("→ {to}")),
+            line.leads_to().map_or_else(|| NOTHING.to_owned(), |to| format!("{ARROW} {to}")),
             or_nothing(line.by()),
             line.state.clone(),
         ]);

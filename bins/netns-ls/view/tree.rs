@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use common::map::{LinkEnd, LinkPlace, MappedNetns};
 use common::output::one_line;
+use common::sign::{ARROW, BRANCH, LAST_BRANCH, TRUNK};
 
 use super::link_words::{NOTHING, addresses, ifname, plugged_into, who};
 use crate::named_map::{LinkAt, NamedMap, links_of};
@@ -59,7 +60,7 @@ impl<'a> MapTree<'a> {
         let links = self.top(netns);
         if links.is_empty() && !netns.is_own {
             let why = if netns.links.is_empty() { "could not be looked at" } else { "nothing but loopback" };
-            self.lines.push(format!("└─ {why}"));
+            self.lines.push(format!("{LAST_BRANCH} {why}"));
         }
         self.branches(links, netns.inode, "");
     }
@@ -87,10 +88,12 @@ impl<'a> MapTree<'a> {
             }
             let Branch { text, links: below, netns } = self.branch(*link, from);
             let is_left = |link: &LinkAt<'_>| !self.seen.contains(&TreeNode::Link(link.place()));
-            let (sign, more) =
-                if links[at + 1..].iter().any(is_left) { ("├─", "│  ") } else { ("└─", "   ") };
+            let (sign, more) = match links[at + 1..].iter().any(is_left) {
+                true => (BRANCH, TRUNK.text()),
+                false => (LAST_BRANCH, "  "),
+            };
             self.lines.push(format!("{indent}{sign} {text}"));
-            self.branches(below, netns, &format!("{indent}{more}"));
+            self.branches(below, netns, &format!("{indent}{more} "));
         }
     }
 
@@ -111,7 +114,7 @@ impl<'a> MapTree<'a> {
             match self.map.end(link) {
                 Some(end) => {
                     let far = with_addresses(format!("{} {}", who(self.map, end), ifname(end)), end);
-                    text += &format!(" → {far}");
+                    text += &format!(" {ARROW} {far}");
                     self.seen.insert(TreeNode::Link(end.place()));
                     // A bridge in there is found by its other ports.
                     links.extend(self.map.master(end));

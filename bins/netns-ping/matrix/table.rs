@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use common::output::one_line;
+use common::sign::ELLIPSIS;
 
 use crate::report::Ms;
 
@@ -97,7 +98,10 @@ fn narrow(names: &[String], gateways: &[Cell], cells: &[Vec<Cell>], margin: Marg
 fn short(name: &str, most: usize) -> String {
     let name = one_line(name);
     match name.char_indices().nth(most) {
-        Some(_) => name.chars().take(most - 1).chain(['…']).collect(),
+        Some(_) => {
+            let begins: String = name.chars().take(most.saturating_sub(ELLIPSIS.width())).collect();
+            format!("{begins}{ELLIPSIS}")
+        }
         None => name.into_owned(),
     }
 }

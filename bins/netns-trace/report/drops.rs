@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use common::failure::Failure;
 use common::output::one_line;
+use common::sign::{ARROW, CROSS, TIMES};
 use common::sys::local_time_of_day;
 
 use crate::model::{
@@ -46,7 +47,7 @@ fn line(report: &DropReport, packets: u64) -> String {
 }
 
 fn times(packets: u64) -> String {
-    if packets == 1 { String::new() } else { format!(" (×{packets})") }
+    if packets == 1 { String::new() } else { format!(" ({TIMES}{packets})") }
 }
 
 fn group(report: &DropReport) -> String {
@@ -55,11 +56,15 @@ fn group(report: &DropReport) -> String {
             // The name of whose packet it is; of where it goes the address, as rules have it.
             let name = from.container.as_deref().map(|name| one_line(name).into_owned());
             let from = end(name, from);
-            format!("{from}→{} {packet}", end(None, to))
+            format!("{from}{ARROW}{} {packet}", end(None, to))
         }
         _ => "a packet".to_owned(),
     };
-    format!("{packet} ✗ {}: {}", report.hop.as_ref().map_or_else(|| "?".to_owned(), place), report.short)
+    format!(
+        "{packet} {CROSS} {}: {}",
+        report.hop.as_ref().map_or_else(|| "?".to_owned(), place),
+        report.short
+    )
 }
 
 fn end(name: Option<String>, end: &DropEnd) -> String {
@@ -120,7 +125,7 @@ fn summary_text(summary: &DropSummary, groups: &[DropReport]) -> String {
         summary.normal_packets
     );
     for report in groups {
-        out += &format!("{:>7} {}\n", format!("×{}", report.packets_in_all), group(report));
+        out += &format!("{:>7} {}\n", format!("{TIMES}{}", report.packets_in_all), group(report));
         for fix in &report.fix {
             out += &format!("        fix:  {}\n", &**fix);
         }

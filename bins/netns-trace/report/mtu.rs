@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use common::failure::Failure;
 use common::output::one_line;
+use common::sign::CROSS;
 
 use super::text::stop;
 use crate::model::{MtuReport, MtuWay};
@@ -42,11 +43,13 @@ fn way(label: &str, way: &MtuWay) -> String {
     };
     let at = limit.hop.as_ref().map_or_else(|| "a hop that was not found".to_owned(), stop);
     let mut out = match (way.bytes, way.is_told) {
-        (Some(bytes), Some(true)) => format!("{label} up to {bytes} bytes, then ✗ {at}, which says so\n"),
-        (Some(bytes), _) => {
-            format!("{label} up to {bytes} bytes, then ✗ {at}, without a word: a path MTU black hole\n")
+        (Some(bytes), Some(true)) => {
+            format!("{label} up to {bytes} bytes, then {CROSS} {at}, which says so\n")
         }
-        (None, _) => format!("{label} nothing passes, ✗ {at}\n"),
+        (Some(bytes), _) => {
+            format!("{label} up to {bytes} bytes, then {CROSS} {at}, without a word: a path MTU black hole\n")
+        }
+        (None, _) => format!("{label} nothing passes, {CROSS} {at}\n"),
     };
     out += &format!("cause: {}\n", one_line(&limit.text));
     for fix in &limit.fix {

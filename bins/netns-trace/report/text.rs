@@ -1,6 +1,7 @@
 //! A report for people: the way, the cause, the commands. Pure, but for the width of the terminal.
 
 use common::output::one_line;
+use common::sign::{ARROW, CHECK, CROSS, MICRO};
 
 use crate::model::{HopPlace, TraceHop, TraceReport, TraceVerdict};
 
@@ -45,8 +46,8 @@ fn way(out: &mut String, report: &TraceReport, columns: usize) {
     let mut back = names(report.hops.iter().filter(|hop| hop.is_answer));
     let last = if back.is_empty() { &mut there } else { &mut back };
     match (&report.hop, report.verdict) {
-        (Some(place), _) => last.push(format!("✗ {}{}", stop(place), after(report))),
-        (None, TraceVerdict::Works) => last.push("✓".to_owned()),
+        (Some(place), _) => last.push(format!("{CROSS} {}{}", stop(place), after(report))),
+        (None, TraceVerdict::Works) => last.push(CHECK.to_string()),
         _ => {}
     }
     joined(out, "", &there, columns);
@@ -55,7 +56,7 @@ fn way(out: &mut String, report: &TraceReport, columns: usize) {
 
 fn after(report: &TraceReport) -> String {
     match report.hops.iter().rev().find_map(|hop| hop.us) {
-        Some(us) => format!(", {us} µs after it left"),
+        Some(us) => format!(", {us} {MICRO}s after it left"),
         None => String::new(),
     }
 }
@@ -95,12 +96,12 @@ fn joined(out: &mut String, label: &str, names: &[String], columns: usize) {
     }
     let mut line = label.to_owned();
     for (at, name) in names.iter().enumerate() {
-        let arrow = if at == 0 { "" } else { " → " };
-        if at > 0 && width(&line) + width(arrow) + width(name) > columns {
+        let arrow = if at == 0 { String::new() } else { format!(" {ARROW} ") };
+        if at > 0 && width(&line) + width(&arrow) + width(name) > columns {
             *out += &format!("{line}\n");
-            line = "    → ".to_owned();
+            line = format!("   {arrow}");
         } else {
-            line += arrow;
+            line += &arrow;
         }
         words(out, &mut line, name, columns);
     }

@@ -10,7 +10,9 @@ use clap::{ArgAction, Args, ValueHint};
 #[command(next_help_heading = "User, capabilities and limits")]
 pub struct IdentityOptions {
     /// User ID in the container; 'follow': TARGET's user
-    #[arg(short = 'S', long, value_name = "UID", value_hint = ValueHint::Other)]
+    ///
+    /// The real, the effective and the saved one. The group ID is --setgid's.
+    #[arg(short = 'S', long, value_name = "UID", value_hint = ValueHint::Other, hide_short_help = true)]
     pub setuid: Option<Id>,
 
     /// Group ID in the container; 'follow': TARGET's group
@@ -36,7 +38,7 @@ pub struct IdentityOptions {
     ///
     /// In all hierarchies, v1 and v2, in which TARGET's group differs from the caller's. Only PROGRAM is moved. A
     /// frozen group (docker pause) is refused: PROGRAM would not run before the group is thawed.
-    #[arg(short = 'c', long)]
+    #[arg(short = 'c', long, hide_short_help = true)]
     pub join_cgroup: bool,
 
     /// Use TARGET's SELinux context
@@ -61,7 +63,7 @@ pub struct IdentityOptions {
     /// user and groups (--setuid and --setgid take precedence), capability sets, no_new_privs, AppArmor and SELinux
     /// label, control groups, resource limits and OOM score, and a new session keyring. With -m or -r it also gets
     /// TARGET's environment. See CONFINEMENT.
-    #[arg(long, conflicts_with_all = ["preserve_credentials", "keep_caps"])]
+    #[arg(long, conflicts_with_all = ["preserve_credentials", "keep_caps"], hide_short_help = true)]
     pub confine: bool,
 }
 

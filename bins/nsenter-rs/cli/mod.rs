@@ -33,6 +33,7 @@ pub struct Cli {
     /// $SHELL, or else the shell in the password file, as a login shell; /bin/sh if that does not exist.
     // trailing_var_arg alone: with allow_hyphen_values too, a mistyped option would become the program.
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    #[arg(hide_short_help = true)]
     pub program: Vec<OsString>,
 
     /// Container or process to enter

@@ -72,7 +72,7 @@ pub struct Namespaces {
     /// PROGRAM becomes user and group 0 of that namespace unless --setuid, --setgid or --preserve-credentials is
     /// given.
     #[arg(short = 'U', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    #[arg(value_hint = ValueHint::AnyPath)]
+    #[arg(value_hint = ValueHint::AnyPath, hide_short_help = true)]
     pub user: Option<Vec<NamespaceArgument>>,
 
     /// Parent user namespace

@@ -25,7 +25,7 @@ pub struct PlaceOptions {
     ///
     /// It is opened before any namespace is entered, so it may be a directory that the container cannot reach.
     #[arg(short, long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
-    #[arg(value_hint = ValueHint::DirPath)]
+    #[arg(value_hint = ValueHint::DirPath, hide_short_help = true)]
     pub wd: Option<Option<PathBuf>>,
 
     /// Working directory, as a path in the container

@@ -40,7 +40,7 @@ pub struct RunOptions {
     /// A new pseudo-terminal and a new session; what is typed and shown is passed on. PROGRAM cannot push keys into
     /// the caller's terminal, nor signal the caller's processes. See TERMINAL for how a terminal changes output,
     /// and for what happens to the caller's.
-    #[arg(long, conflicts_with_all = ["no_fork", "each"])]
+    #[arg(long, conflicts_with_all = ["no_fork", "each"], hide_short_help = true)]
     pub pty: bool,
 
     /// Pass this open file descriptor to PROGRAM

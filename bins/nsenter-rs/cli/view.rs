@@ -22,7 +22,7 @@ pub struct InsideView {
 
     /// A /sys that shows TARGET's network; implies --net
     ///
-    /// Everything that is mounted below the host's /sys (cgroup, bpf, debug, tracing, security …) is there too.
+    /// Everything that is mounted below the host's /sys (cgroup, bpf, debug, tracing, security ...) is there too.
     #[arg(long, hide_short_help = true)]
     pub sys: bool,
 

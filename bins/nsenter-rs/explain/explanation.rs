@@ -1,7 +1,10 @@
 //! What `--explain` reports; `--json` prints it.
 
+use common::hint::Hint;
 use common::namespace::NamespaceKind;
-use serde::Serialize;
+use common::typed::shown;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use crate::judge::rules::{Check, CheckOutcome, EntryFacts};
 
@@ -15,10 +18,34 @@ pub struct Explanation {
     pub rules: Vec<RuleLine>,
     pub steps: Vec<String>,
     pub exposure: Option<ExposureLine>,
-    pub hint: Option<common::hint::Hint>,
-    /// What helps instead.
-    #[serde(skip)]
-    pub or_hints: Vec<common::hint::Hint>,
+    #[serde(flatten)]
+    pub hints: HintList,
+}
+
+/// What helps, first what helps most; an option stands in the command that was typed.
+#[derive(Debug, Default)]
+pub struct HintList(Vec<String>);
+
+impl<'a> FromIterator<&'a Hint> for HintList {
+    fn from_iter<I: IntoIterator<Item = &'a Hint>>(hints: I) -> Self {
+        HintList(hints.into_iter().map(shown).collect())
+    }
+}
+
+impl HintList {
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// All of them in `hints`, and the first in `hint` too.
+impl Serialize for HintList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(2))?;
+        fields.serialize_entry("hint", &self.0.first())?;
+        fields.serialize_entry("hints", &self.0)?;
+        fields.end()
+    }
 }
 
 /// One kind of namespace.

@@ -24,7 +24,7 @@ use crate::plan::host_tools_mode::HostToolsMode;
 use crate::tool::TOOL;
 use crate::wanted::Wanted;
 
-use explanation::{Explanation, ExposureLine, NamespaceState, Row, RuleLine};
+use explanation::{Explanation, ExposureLine, HintList, NamespaceState, Row, RuleLine};
 
 /// The target's namespaces as far as they can be opened, and what bars us from the rest.
 struct VisibleNamespaces {
@@ -67,8 +67,7 @@ fn look(wanted: &Wanted, source: &EntrySource) -> Result<Explanation, Failure> {
         rules: Vec::new(),
         steps: Vec::new(),
         exposure: None,
-        hint: None,
-        or_hints: Vec::new(),
+        hints: HintList::default(),
     };
     let needs_process = wanted.looks_at_target();
     let pid = process.filter(|_| needs_process).map(|process| process.pid());
@@ -83,11 +82,10 @@ fn look(wanted: &Wanted, source: &EntrySource) -> Result<Explanation, Failure> {
     };
     let failing = checks.iter().find(|check| check.met == CheckOutcome::No);
     explanation.permitted = failing.is_none();
-    let of_program = explanation.hint.take().filter(|_| failing.is_some());
-    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts));
-    match explanation.hint {
-        None => explanation.hint = of_program,
-        Some(_) => explanation.or_hints.clear(),
+    match failing.map(|check| refused::hint(check, &joined, &facts)) {
+        // What helps the program is there already.
+        Some(None) => {}
+        other => explanation.hints = other.flatten().iter().collect(),
     }
     explanation.rules = checks.iter().map(|check| RuleLine::of(check, &facts)).collect();
     Ok(explanation)
@@ -122,8 +120,7 @@ fn plan(
     });
     let missing = match refused {
         Some(refused) => {
-            explanation.hint.clone_from(&refused.hint);
-            explanation.or_hints = refused.hints().skip(1).cloned().collect();
+            explanation.hints = refused.hints().collect();
             Some(Some(refused.text().to_owned()))
         }
         None => missing,

@@ -27,16 +27,10 @@ pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
         let text = format!("{}: {}.", if exposed.safe { "Safe" } else { "Warning" }, one_line(&exposed.why));
         writeln!(out, "{}", wrapped(&text, Some(LINE), 0))?;
     }
-    match (explanation.permitted, &explanation.hint) {
-        (true, _) => writeln!(out, "All rules that can be checked are met.")?,
-        (false, None) => writeln!(out, "It would fail.")?,
-        (false, Some(hint)) => {
-            writeln!(out, "It would fail.")?;
-            for hint in [hint].into_iter().chain(&explanation.or_hints) {
-                writeln!(out, "hint: {}", one_line(hint))?;
-            }
-        }
-    }
+    let all_in_all =
+        if explanation.permitted { "All rules that can be checked are met." } else { "It would fail." };
+    writeln!(out, "{all_in_all}")?;
+    explanation.hints.iter().try_for_each(|hint| writeln!(out, "hint: {}", one_line(hint)))?;
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub fn parse(words: &[String]) -> Result<CapabilitySet, Failure> {
         let word = word.trim();
         let found = one(word).ok_or_else(|| {
             Failure::failed(format_args!("--cap-add {}", quotable(word)), "no such capability")
-                .hint(common::sentence!("the names are in capabilities(7): NET_ADMIN, SYS_PTRACE, …"))
+                .hint(common::sentence!("the names are in capabilities(7): NET_ADMIN, SYS_PTRACE, ..."))
         });
         Ok(all | found?)
     })

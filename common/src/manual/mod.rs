@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use plain::plain;
 
+use crate::sign::spelled;
+
 /// What all tools share.
 const COMMON: &str = include_str!("../../../man/netns-toolbox.7");
 
@@ -20,7 +22,7 @@ pub fn show(page: &str) -> io::Result<()> {
         return Ok(());
     }
     let mut out = io::stdout().lock();
-    out.write_all(plain(&pages).as_bytes())?;
+    out.write_all(spelled(&plain(&pages)).as_bytes())?;
     out.flush()
 }
 

@@ -144,7 +144,7 @@ impl PlainPage {
     fn line(&mut self, line: &str) {
         // One empty line separates, not several.
         if !(line.is_empty() && self.text.ends_with("\n\n")) {
-            self.text += line;
+            self.text += &line.replace('\u{a0}', " ");
             self.text.push('\n');
         }
     }

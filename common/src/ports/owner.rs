@@ -9,6 +9,7 @@ use crate::hint;
 use crate::map::{LookDepth, MapError, UnseenNamespaces};
 use crate::output::one_line;
 use crate::process::Process;
+use crate::sign::ARROW;
 use crate::target::{SocketPlace, Transport};
 use crate::typed::with_sudo_for_users;
 
@@ -242,7 +243,7 @@ impl fmt::Display for SearchLine<'_> {
         let line = self.0;
         write!(f, "{} of {}", line.place(), one_line(&line.netns))?;
         if let Some(to) = line.leads_to() {
-            write!(f, " → {to}")?;
+            write!(f, " {ARROW} {to}")?;
         }
         let by = line.by();
         if !by.is_empty() {
