@@ -290,7 +290,7 @@ pub struct WarningLine {
     pub warning: Warning,
 }
 
-/// The problems of a watch's file; a fix may be an option, which is a key there.
+/// The problems of a watch's file.
 pub fn all_warnings(warnings: &[WarningLine], as_json: bool) -> Result<(), Failure> {
     let rows =
         warnings.iter().map(|WarningLine { line, warning: Warning { kind, message, fix }, .. }| WarningRow {

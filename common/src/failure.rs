@@ -192,6 +192,13 @@ impl Failure {
         self.hint.iter().chain(&self.or_hints)
     }
 
+    /// The same with what `meant` makes of each hint.
+    #[must_use]
+    pub fn map_hints(self, meant: impl Fn(&Hint) -> Option<Hint>) -> Self {
+        let mut hints = self.hints().filter_map(meant).collect::<Vec<_>>().into_iter();
+        Failure { hint: hints.next(), or_hints: hints.collect(), ..self }
+    }
+
     /// The same with all that helps against another failure.
     #[must_use]
     pub fn hinting_as(self, other: Failure) -> Self {

@@ -112,6 +112,19 @@ impl Hint {
         is_hint.then(|| Hint::new(hint.to_owned()))
     }
 
+    /// An option as a line of a TOML file: `--bridge br0` as `bridge = 'br0'`. `None` of what is none, and of a value that cannot be
+    /// written so. A shell takes such a line for words without a meaning, too.
+    pub fn as_toml(&self) -> Option<Hint> {
+        let option = self.text.strip_prefix("--").filter(|_| self.is_option)?;
+        let Some((key, value)) = option.split_once([' ', '=']) else {
+            return Some(Hint::new(format!("{option} = true")));
+        };
+        let value = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')).unwrap_or(value);
+        let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let value = if is_number { value.to_owned() } else { format!("'{value}'") };
+        (value.matches('\'').count() <= 2).then(|| Hint::new(format!("{key} = {value}")))
+    }
+
     /// Whether it is an option that the command that was typed would need.
     pub fn is_option(&self) -> bool {
         self.is_option
@@ -343,6 +356,18 @@ mod tests {
         assert_eq!(hint!("add-nic {} eth0", inner).unwrap(), "add-nic -n 'a b' eth0");
         assert_eq!(any_of(&["a"]).unwrap(), "a");
         assert_eq!(any_of(&["a", "b c", "d"]).unwrap(), "a or 'b c' or d");
+    }
+
+    #[test]
+    fn an_option_is_a_line_of_a_file() {
+        let line = |option: Option<Hint>| option.unwrap().as_toml().map(|line| line.to_string());
+        assert_eq!(line(same_with!("--replace")).unwrap(), "replace = true");
+        assert_eq!(line(same_with!("--mtu {}", 1400)).unwrap(), "mtu = 1400");
+        assert_eq!(line(same_with!("--nat=all")).unwrap(), "nat = 'all'");
+        assert_eq!(line(same_with!("--sysctl a.IF.b=2")).unwrap(), "sysctl = 'a.IF.b=2'");
+        assert_eq!(line(same_with!("--bridge {}", "a$(b) c")).unwrap(), "bridge = 'a$(b) c'");
+        assert_eq!(line(same_with!("--bridge {}", "it's")), None);
+        assert_eq!(line(hint!("ip link")), None);
     }
 
     /// What a shell prints for the line.

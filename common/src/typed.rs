@@ -107,12 +107,8 @@ pub fn shown(hint: &Hint) -> String {
     line.map_or_else(|| format!("the same command with {}", &**hint), |line| line.to_string())
 }
 
-/// The command line with an option more, or with another value of it. `None` of one that reads what it does from a file, and of one that is
-/// too long.
+/// The command line with an option more, or with another value of it. `None` of one that is too long.
 pub fn with_option(tool: &str, words: &[String], option: &Hint) -> Option<Hint> {
-    if words.iter().any(|word| word.starts_with("--watch")) {
-        return None;
-    }
     let (name, has_value) =
         option.split_once(' ').map_or((option.split('=').next()?, false), |(name, _)| (name, true));
     let letter = LETTERS.iter().find(|(long, _)| *long == name).map(|(_, letter)| *letter);
@@ -182,7 +178,10 @@ mod tests {
             said("--sysctl a=1 web 1.2.3.4/24", same_with!("--sysctl b=2")),
             is("add-nic --sysctl 'a=1' web 1.2.3.4/24 --sysctl b=2")
         );
-        assert_eq!(said("--watch nics.toml", same_with!("--forward")), None);
+        assert_eq!(
+            said("--watch nics.toml", same_with!("--engine-timeout 5s")),
+            is("add-nic --watch nics.toml --engine-timeout 5s")
+        );
         assert_eq!(
             said("web; 1.2.3.4/24", same_with!("--forward")),
             is("add-nic 'web;' 1.2.3.4/24 --forward")
@@ -198,7 +197,7 @@ mod tests {
         let right = Some("nsenter-rs -t ip:10.0.0.2 -n ping 10.0.0.2".to_owned());
         assert_eq!(said("-t 10.0.0.2 -n ping 10.0.0.2"), right);
         assert_eq!(said("-t10.0.0.2 -n"), Some("nsenter-rs -tip:10.0.0.2 -n".to_owned()));
-        assert_eq!(said("--target=10.0.0.2"), Some("nsenter-rs '--target=ip:10.0.0.2'".to_owned()));
+        assert_eq!(said("--target=10.0.0.2"), Some("nsenter-rs --target=ip:10.0.0.2".to_owned()));
         let digits = line("-S 4711 -t 4711 -n id", "4711", "docker:4711");
         assert_eq!(digits.as_deref(), Some("nsenter-rs -S 4711 -t docker:4711 -n id"));
         assert_eq!(said("10.0.0.2 10.0.0.2"), None, "which of them is not known");

@@ -202,7 +202,7 @@ fn json_has_each_with_its_kind() {
     let site = need!(Site::new());
     let warned = plug(&site.lab, &site.web, "10.1.0.2/24 --nat=all --preflight --json").fails_with(1).json();
     assert_eq!(warned[0]["kind"], "no-default-route");
-    let fix = format!("add-nic {} 10.1.0.2/24 '--nat=all' --gateway 10.1.0.1", site.web.pid);
+    let fix = format!("add-nic {} 10.1.0.2/24 --nat=all --gateway 10.1.0.1", site.web.pid);
     assert_eq!(warned[0]["fix"], fix.as_str());
     assert!(warned[0]["message"].as_str().unwrap().starts_with("--nat: "));
     let fine = plug(&site.lab, &site.web, "10.1.0.2/24 --preflight --json").ok().json();

@@ -44,6 +44,33 @@ fn a_bridge_elsewhere_is_named_with_an_address_that_fits() {
 }
 
 #[test]
+fn no_address_is_proposed_that_another_container_has() {
+    let lab = need!(lab());
+    bridge(&lab, "docker0", Some("198.18.0.1/24"));
+    bridge(&lab, "bare", None);
+    let web = lab.container("web", Options::only(&["net"]));
+    let _others = [("same", "198.18.0.77/24"), ("first", "198.18.0.2/24")]
+        .map(|(name, address)| by_hand(&lab, name, "docker0", address));
+    let _on_bare = ["10.74.0.1/24", "10.74.0.3/24"]
+        .map(|address| by_hand(&lab, &format!("b{}", &address[8..9]), "bare", address));
+    let proposed = |words: &str, fix: &str| {
+        plug(&lab, &web, &format!("{words} --preflight")).fails_with(1).stdout_has(fix)
+    };
+    let free = format!("add-nic pid:{} 198.18.0.3/24 -b docker0\n", web.pid);
+    proposed("10.77.0.77/24 --bridge docker0", &free);
+    proposed("10.74.0.2/24 --bridge bare", "--host-addr 10.74.0.4\n");
+    // What helps, helps.
+    let words: Vec<&str> = free["add-nic ".len()..].trim_end().split(' ').chain(["--no-announce"]).collect();
+    add_nic(&lab, &words).ok().stdout_has(", reachable after ").stderr_is("");
+    add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
+    // Of a network in which all are taken none is.
+    bridge(&lab, "tiny", Some("198.18.9.1/30"));
+    let _last = by_hand(&lab, "last", "tiny", "198.18.9.2/30");
+    let said = plug(&lab, &web, "10.78.0.2/24 --bridge tiny --preflight").fails_with(1);
+    assert!(said.stdout.contains("--host-addr none\n") && !said.stdout.contains("198.18.9.2"), "{said}");
+}
+
+#[test]
 fn a_bridge_without_an_address_is_reached_by_its_ports_only() {
     let lab = need!(lab());
     bridge(&lab, "bare", None);

@@ -203,7 +203,7 @@ fn state_that_may_not_be_read_says_what_it_takes() {
     }
     let (mut call, hint) = match nix::unistd::geteuid().is_root() {
         true => (powerless, "\nhint: run it on the host, as a root user that has all capabilities"),
-        false => (cpid, "\nhint: sudo cpid '--engine-timeout="),
+        false => (cpid, "\nhint: sudo cpid --engine-timeout="),
     };
     let powerless = call.run().fails_with(2);
     fs::set_permissions(&containers, fs::Permissions::from_mode(0o700)).unwrap();

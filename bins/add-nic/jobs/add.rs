@@ -99,8 +99,8 @@ pub fn add_nic(
     filter::rehearse(&plan)?;
     preflight::read_needed(&mut snapshot, &plan.nic, &wanted, &sockets)?;
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
-    let silent = preflight::silent_gateways(&plan.nic, &wanted, &snapshot.host)?;
     if !options.quiet {
+        let silent = preflight::silent_addresses(&plan.nic, &input)?;
         preflight::warnings(&plan.nic, &input, &silent).iter().for_each(warn);
     }
     if watched.is_none() && !options.quiet {
@@ -326,9 +326,9 @@ pub fn warnings_on(
         }
     };
     preflight::read_needed(&mut snapshot, &nic, wanted, sockets)?;
-    let silent = preflight::silent_gateways(&nic, wanted, &snapshot.host)?;
-    let warnings = preflight::warnings(&nic, &ends.plan_input(wanted, &snapshot, &alive, random), &silent);
-    Ok((warnings, planned))
+    let input = ends.plan_input(wanted, &snapshot, &alive, random);
+    let silent = preflight::silent_addresses(&nic, &input)?;
+    Ok((preflight::warnings(&nic, &input, &silent), planned))
 }
 
 /// The NICs that exist, and the state that a plan is made from. Takes no lock.

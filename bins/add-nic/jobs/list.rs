@@ -16,7 +16,7 @@ use crate::model::snapshot::{NetnsState, Snapshot};
 use crate::model::view::NicView;
 use crate::plan::input::{PlanInput, RandomBytes};
 use crate::preflight::warning::Warning;
-use crate::preflight::{self, SilentGateways};
+use crate::preflight::{self, SilentAddresses};
 use crate::read::container::pin;
 use crate::read::sockets::Sockets;
 use crate::report;
@@ -56,7 +56,7 @@ pub fn check(request: &ListRequest) -> Result<Status, Failure> {
     let gone: Vec<_> = asked.into_iter().filter(|swept| swept.undone.is_ok()).collect();
     let words: Vec<_> = gone.iter().map(|swept| [swept.words()]).collect();
     let records = records(&journal, inside.as_ref())?;
-    let silent = silent_gateways(&records)?;
+    let silent = silent_addresses(&records)?;
     let drift = with_drift(&records, &|record, snapshot| unreached(record, &records, &silent, snapshot))?;
     let differing = drift.iter().filter(|(_, differs)| !differs.is_empty());
     let rows = differing.map(|(record, differs)| (NicView::seen_from(record, inside.as_ref()), &differs[..]));
@@ -113,22 +113,35 @@ fn records(journal: &Journal, inside: Option<&ContainerNetns>) -> Result<Vec<Nic
     Ok(ours(journal.records()?, home).into_iter().filter(is_wanted).collect())
 }
 
-/// The gateways of all that answer nobody.
-fn silent_gateways(records: &[NicRecord]) -> Result<SilentGateways, Failure> {
-    let has_gateway = |record: &&NicRecord| record.is_whole && !record.wanted.gateways.is_empty();
-    let asked: Vec<&NicRecord> = records.iter().filter(has_gateway).collect();
+/// Those that answer nobody, of the addresses to be asked for because of NICs on bridges.
+fn silent_addresses(records: &[NicRecord]) -> Result<SilentAddresses, Failure> {
+    let is_asked = |record: &&NicRecord| record.is_whole && record.plan.nic.other_end.bridge().is_some();
+    let asked: Vec<&NicRecord> = records.iter().filter(is_asked).collect();
     if asked.is_empty() {
-        return Ok(SilentGateways::default());
+        return Ok(SilentAddresses::default());
     }
-    let host = Snapshot::read(&mut Sockets::open(None, None)?)?.host;
-    SilentGateways::ask(asked.iter().map(|record| (&record.plan.nic, &record.wanted)), &host)
+    let host =
+        Snapshot { host: Snapshot::read(&mut Sockets::open(None, None)?)?.host, ..Snapshot::default() };
+    SilentAddresses::ask(asked.iter().map(|record| (&record.plan.nic, input(record, records, &host))))
+}
+
+fn input<'a>(record: &'a NicRecord, records: &'a [NicRecord], snapshot: &'a Snapshot) -> PlanInput<'a> {
+    PlanInput {
+        wanted: &record.wanted,
+        snapshot,
+        records,
+        inside: &record.inside,
+        peer: record.peer.as_ref(),
+        random: RandomBytes::default(),
+        names_before: 0,
+    }
 }
 
 /// What keeps a NIC that is there from being reached, whether that was so when it was added or not.
 fn unreached(
     record: &NicRecord,
     records: &[NicRecord],
-    silent: &SilentGateways,
+    silent: &SilentAddresses,
     snapshot: &mut Snapshot,
 ) -> Result<Vec<String>, Failure> {
     let nic = &record.plan.nic;
@@ -139,16 +152,8 @@ fn unreached(
         return Ok(vec![]);
     }
     preflight::read_needed(snapshot, nic, &record.wanted, &Sockets::for_record(record)?)?;
-    let silent = silent.of(nic, &record.wanted, &snapshot.host);
-    let input = PlanInput {
-        wanted: &record.wanted,
-        snapshot,
-        records,
-        inside: &record.inside,
-        peer: record.peer.as_ref(),
-        random: RandomBytes::default(),
-        names_before: 0,
-    };
+    let input = input(record, records, snapshot);
+    let silent = silent.of(nic, &input);
     Ok(preflight::unreached(nic, &input, &silent).iter().map(Warning::as_difference).collect())
 }
 

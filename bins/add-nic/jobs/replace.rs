@@ -103,8 +103,8 @@ pub fn replace(
     filter::rehearse(&plan)?;
     preflight::read_needed(&mut without, &plan.nic, wanted, &sockets)?;
     let input = ends.plan_input(wanted, &without, &records, random);
-    let silent = preflight::silent_gateways(&plan.nic, wanted, &without.host)?;
     if !options.quiet {
+        let silent = preflight::silent_addresses(&plan.nic, &input)?;
         preflight::warnings(&plan.nic, &input, &silent).iter().for_each(warn);
     }
     if options.dad.is_some() {

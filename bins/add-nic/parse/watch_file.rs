@@ -10,6 +10,7 @@ use clap::CommandFactory;
 use common::cidr::Cidr;
 use common::cli::parse_words;
 use common::failure::{Failure, Status};
+use common::hint::Hint;
 use common::output::quotable;
 use common::target::{IfName, Target};
 use toml::Spanned;
@@ -100,7 +101,11 @@ impl WatchText<'_> {
         let AddRequest { target, wanted, mut options, .. } =
             *request(container, &words).map_err(|failure| {
                 let line = words.culprit(container, &failure).map_or(line, |span| self.line(span));
-                failure.within(format_args!("{}:{line}: {}", self.file.display(), quotable(container)))
+                failure.map_hints(|hint| in_file(hint, self.file, line)).within(format_args!(
+                    "{}:{line}: {}",
+                    self.file.display(),
+                    quotable(container)
+                ))
             })?;
         options.search.find.engine_timeout = self.engine_timeout;
         let watched = WatchEntryId { file: self.file.to_owned(), target: target.to_string() };
@@ -227,7 +232,21 @@ fn objection(name: &str) -> Option<&'static str> {
     (!is_option).then_some("is not an option of add-nic")
 }
 
+/// What helps, where an entry of a file is what it is about: of an option the key. One that is none of a NIC is the watch's own.
+fn in_file(hint: &Hint, file: &Path, line: usize) -> Option<Hint> {
+    let Some(key) = hint.as_toml() else { return if hint.is_option() { None } else { Some(hint.clone()) } };
+    match key.split(' ').next().and_then(objection) {
+        Some(_) => Some(hint.clone()),
+        None => common::sentence!("the entry in line {} of {} needs: {}", line, file.display(), key),
+    }
+}
+
 impl WatchEntry {
+    /// What helps, as it is done in the file.
+    pub fn hint(&self, hint: &Hint) -> Option<Hint> {
+        in_file(hint, &self.watched.file, self.line)
+    }
+
     /// What both entries use, although only one can.
     pub fn shares(&self, other: &WatchEntry, is_one_container: bool) -> Option<String> {
         let (ours, theirs) = (&self.wanted, &other.wanted);

@@ -12,7 +12,7 @@ use common::packet::neighbour::Segment;
 
 use crate::model::nic::{Nic, OtherEnd};
 use crate::model::snapshot::{FIRST_PLANNED_INDEX, NetnsState};
-use crate::model::wanted::{OtherAddresses, Wanted};
+use crate::model::wanted::OtherAddresses;
 use crate::plan::conflicts::is_taken;
 use crate::plan::input::PlanInput;
 use crate::preflight::warning::{Warning, WarningKind};
@@ -21,34 +21,34 @@ use crate::preflight::warning::{Warning, WarningKind};
 const WAITS: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500)];
 
-/// The gateways that answer no request on the bridge. A bridge that does not exist yet gets the gateway's address itself, and
-/// an address of the host's own is answered by it.
-pub fn silent_gateways(nic: &Nic, wanted: &Wanted, host: &NetnsState) -> Result<Vec<IpAddr>, Failure> {
-    let asked = SilentGateways::ask(std::iter::once((nic, wanted)), host)?;
-    Ok(asked.of(nic, wanted, host))
+/// No more addresses are asked for, so that a hint can propose one of them.
+const MOST_CANDIDATES: usize = 4;
+
+/// The addresses on the bridge that answer no request: gateways that nobody is, and candidates for what a hint proposes. A bridge that
+/// does not exist yet gets the gateway's address itself, and an address of the host's own is answered by it.
+pub fn silent_addresses(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
+    Ok(SilentAddresses::ask(std::iter::once((nic, *input)))?.of(nic, input))
 }
 
-/// The gateways of several NICs that answer no request. All are asked at once: each that is silent costs as long as all.
+/// The addresses that answer no request, of those that are asked for because of several NICs. All are asked for at once: each that is
+/// silent costs as long as all.
 #[derive(Debug, Default)]
-pub struct SilentGateways(Vec<(u32, IpAddr)>);
+pub struct SilentAddresses(Vec<(u32, IpAddr)>);
 
-impl SilentGateways {
-    /// Asks those of these NICs.
-    pub fn ask<'a>(
-        nics: impl Iterator<Item = (&'a Nic, &'a Wanted)>,
-        host: &NetnsState,
-    ) -> Result<Self, Failure> {
+impl SilentAddresses {
+    /// Asks for those of these NICs.
+    pub fn ask<'a>(nics: impl Iterator<Item = (&'a Nic, PlanInput<'a>)>) -> Result<Self, Failure> {
         let mut segments: Vec<(Segment, Vec<IpAddr>)> = Vec::new();
-        for (segment, gateway) in nics.flat_map(|(nic, wanted)| questions(nic, wanted, host)) {
+        for (segment, address) in nics.flat_map(|(nic, input)| questions(nic, &input)) {
             match segments.iter_mut().find(|(known, _)| known.index == segment.index) {
-                Some((_, gateways)) if gateways.contains(&gateway) => {}
-                Some((_, gateways)) => gateways.push(gateway),
-                None => segments.push((segment, vec![gateway])),
+                Some((_, addresses)) if addresses.contains(&address) => {}
+                Some((_, addresses)) => addresses.push(address),
+                None => segments.push((segment, vec![address])),
             }
         }
         thread::scope(|scope| {
-            let ask = |(segment, gateways): (Segment, Vec<IpAddr>)| {
-                thread::Builder::new().spawn_scoped(scope, move || silent_on(segment, gateways))
+            let ask = |(segment, addresses): (Segment, Vec<IpAddr>)| {
+                thread::Builder::new().spawn_scoped(scope, move || silent_on(segment, addresses))
             };
             let asking: Vec<_> = segments.into_iter().map(ask).collect::<Result<_, _>>()?;
             let mut silent = Vec::new();
@@ -56,32 +56,32 @@ impl SilentGateways {
                 let gone = || Failure::failed("the gateways", "could not be asked");
                 silent.extend(asked.join().map_err(|_| gone())??);
             }
-            Ok(SilentGateways(silent))
+            Ok(SilentAddresses(silent))
         })
     }
 
     /// Those of one NIC.
-    pub fn of(&self, nic: &Nic, wanted: &Wanted, host: &NetnsState) -> Vec<IpAddr> {
-        let asked = questions(nic, wanted, host);
-        let silent = asked.filter(|(segment, gateway)| self.0.contains(&(segment.index, *gateway)));
-        silent.map(|(_, gateway)| gateway).collect()
+    pub fn of(&self, nic: &Nic, input: &PlanInput<'_>) -> Vec<IpAddr> {
+        let asked = questions(nic, input).into_iter();
+        let silent = asked.filter(|(segment, address)| self.0.contains(&(segment.index, *address)));
+        silent.map(|(_, address)| address).collect()
     }
 }
 
-/// The gateways of a NIC that another host must have, and where to ask.
-fn questions<'a>(
-    nic: &'a Nic,
-    wanted: &'a Wanted,
-    host: &'a NetnsState,
-) -> impl Iterator<Item = (Segment, IpAddr)> + 'a {
+/// The addresses of a NIC to ask for, and where: gateways that another host must have, and candidates.
+fn questions(nic: &Nic, input: &PlanInput<'_>) -> Vec<(Segment, IpAddr)> {
+    let host = &input.snapshot.host;
+    let Some(segment) = segment(nic, host) else { return vec![] };
     let is_the_hosts = |gateway: &IpAddr| {
         host.holder(*gateway).is_some()
             || nic.other_end.host_addresses().iter().any(|cidr| cidr.address() == *gateway)
     };
-    let others = wanted.gateways.iter().copied().filter(move |gateway| !is_the_hosts(gateway));
-    segment(nic, host)
-        .into_iter()
-        .flat_map(move |segment| others.clone().map(move |gateway| (segment, gateway)))
+    let gateways = input.wanted.gateways.iter().copied().filter(|gateway| !is_the_hosts(gateway));
+    let bridge = OnBridge::of(nic, input);
+    let candidates = bridge.iter().flat_map(|bridge| {
+        bridge.unreached().into_iter().flat_map(|cidr| bridge.candidates(cidr)).collect::<Vec<_>>()
+    });
+    gateways.chain(candidates).map(|address| (segment, address)).collect()
 }
 
 /// Asks for all of them until only silent ones are left.
@@ -109,22 +109,15 @@ fn bridge<'a>(nic: &Nic, host: &'a NetnsState) -> Option<&'a Link> {
 /// A warning for each network in which the host has no address, unless that is what was asked for; and for each other gateway
 /// that is silent.
 pub fn warnings(nic: &Nic, input: &PlanInput<'_>, silent: &[IpAddr]) -> Vec<Warning> {
-    let host = &input.snapshot.host;
-    let Some(link) = bridge(nic, host) else { return vec![] };
-    let bridge = OnBridge { nic, input, link };
+    let Some(bridge) = OnBridge::of(nic, input) else { return vec![] };
+    let mut gateways = input.wanted.gateways.clone();
+    gateways.retain(|gateway| silent.contains(gateway));
     let mut warnings = Vec::new();
-    let mut silent = silent.to_vec();
-    let mut networks: Vec<&Cidr> = Vec::new();
-    for cidr in &nic.addresses {
-        let is_known = networks.iter().any(|known| known.network() == cidr.network());
-        if !is_known && !matches!(input.wanted.other_addresses, OtherAddresses::None) && !bridge.reaches(cidr)
-        {
-            let gateway = silent.iter().position(|gateway| cidr.contains(*gateway));
-            warnings.push(bridge.no_address(cidr, gateway.map(|at| silent.remove(at))));
-        }
-        networks.push(cidr);
+    for cidr in bridge.unreached() {
+        let gateway = gateways.iter().position(|gateway| cidr.contains(*gateway));
+        warnings.push(bridge.no_address(cidr, gateway.map(|at| gateways.remove(at)), silent));
     }
-    warnings.extend(silent.into_iter().map(|gateway| bridge.silent(gateway)));
+    warnings.extend(gateways.into_iter().map(|gateway| bridge.silent(gateway)));
     warnings
 }
 
@@ -134,7 +127,26 @@ struct OnBridge<'a> {
     link: &'a Link,
 }
 
-impl OnBridge<'_> {
+impl<'a> OnBridge<'a> {
+    /// `None` of a NIC that is on none.
+    fn of(nic: &'a Nic, input: &'a PlanInput<'a>) -> Option<Self> {
+        bridge(nic, &input.snapshot.host).map(|link| OnBridge { nic, input, link })
+    }
+
+    /// An address of each network of the NIC in which the host has none, unless that is what was asked for.
+    fn unreached(&self) -> Vec<&'a Cidr> {
+        let mut networks: Vec<&Cidr> = Vec::new();
+        if !matches!(self.input.wanted.other_addresses, OtherAddresses::None) {
+            for cidr in &self.nic.addresses {
+                if networks.iter().all(|known| known.network() != cidr.network()) {
+                    networks.push(cidr);
+                }
+            }
+        }
+        networks.retain(|cidr| !self.reaches(cidr));
+        networks
+    }
+
     /// The addresses of the bridge of that family, now and once the NIC is there.
     fn addresses(&self, like: IpAddr) -> impl Iterator<Item = Cidr> {
         let held = self.input.snapshot.host.addresses_of(self.link.index);
@@ -157,7 +169,7 @@ impl OnBridge<'_> {
             || self.input.snapshot.host.routes.iter().any(|route| is_covering(&route))
     }
 
-    fn no_address(&self, cidr: &Cidr, gateway: Option<IpAddr>) -> Warning {
+    fn no_address(&self, cidr: &Cidr, gateway: Option<IpAddr>, silent: &[IpAddr]) -> Warning {
         let (name, network) = (self.link.name.to_string_lossy(), cidr.network());
         let own = self.addresses(cidr.address()).next();
         let has = match own {
@@ -169,39 +181,38 @@ impl OnBridge<'_> {
             None => format!("the host does not reach {}", cidr.address()),
         };
         let container = self.input.container_name();
-        let fix = own.and_then(|own| Some((own, self.fitting(cidr, own)?)));
-        let fix = match (fix, gateway) {
-            (Some((own, fitting)), Some(_)) => {
+        let free = self.candidates(cidr).into_iter().find(|address| silent.contains(address));
+        let fitting = own.zip(free).and_then(|(own, free)| Some((own, own.with_address(free)?)));
+        let fix = match (fitting, gateway, free) {
+            (Some((own, fitting)), Some(_), _) => {
                 hint!("add-nic {} {} -b {} -g {}", container, fitting, name, own.address())
             }
-            (Some((_, fitting)), None) => hint!("add-nic {} {} -b {}", container, fitting, name),
-            (None, Some(gateway)) => common::same_with!("--host-addr {}", gateway),
-            (None, None) => {
-                let free = cidr.hosts().take(65536).find(|address| !is_taken(*address, self.input));
-                free.map_or_else(
-                    || common::same_with!("--host-addr none"),
-                    |free| common::same_with!("--host-addr {}", free),
-                )
-            }
+            (Some((_, fitting)), None, _) => hint!("add-nic {} {} -b {}", container, fitting, name),
+            (None, Some(gateway), _) => common::same_with!("--host-addr {}", gateway),
+            (None, None, Some(free)) => common::same_with!("--host-addr {}", free),
+            (None, None, None) => common::same_with!("--host-addr none"),
         };
         Warning { kind: WarningKind::NoHostAddress, message: format!("{has}: {so}"), fix }
     }
 
-    /// The same host in the bridge's network, or the first free one there.
-    fn fitting(&self, cidr: &Cidr, own: Cidr) -> Option<Cidr> {
-        let same = match (cidr.address(), own.network().address()) {
+    /// Addresses that a hint may propose if nothing on the bridge has them. Where the bridge has an address, for the NIC: the same host in
+    /// the bridge's network, and the first others there; else for the bridge: the first in the NIC's network.
+    fn candidates(&self, cidr: &Cidr) -> Vec<IpAddr> {
+        let own = self.addresses(cidr.address()).next();
+        let same = own.and_then(|own| match (cidr.address(), own.network().address()) {
             (IpAddr::V4(host), IpAddr::V4(network)) => {
                 let mask = u32::MAX.checked_shr(u32::from(own.prefix_len())).unwrap_or(0);
                 Some(IpAddr::V4(Ipv4Addr::from_bits(network.to_bits() | host.to_bits() & mask)))
             }
             _ => None,
+        });
+        let network = own.unwrap_or(*cidr);
+        let is_host = |address: &IpAddr| {
+            network.with_address(*address).is_some_and(|cidr| !cidr.is_network_address())
+                && network.broadcast().map(IpAddr::V4) != Some(*address)
         };
-        let is_free = |address: &IpAddr| {
-            let is_host = own.with_address(*address).is_some_and(|cidr| !cidr.is_network_address());
-            is_host && own.broadcast().map(IpAddr::V4) != Some(*address) && !is_taken(*address, self.input)
-        };
-        let free = same.filter(is_free).or_else(|| own.hosts().take(65536).find(is_free));
-        free.and_then(|address| own.with_address(address))
+        let all = same.into_iter().filter(is_host).chain(network.hosts().take(65536));
+        all.filter(|address| !is_taken(*address, self.input)).take(MOST_CANDIDATES).collect()
     }
 
     fn silent(&self, gateway: IpAddr) -> Warning {

@@ -20,7 +20,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::wanted::Wanted;
 use crate::plan::input::PlanInput;
 use crate::read::sockets::Sockets;
-pub use host_address::{SilentGateways, silent_gateways};
+pub use host_address::{SilentAddresses, silent_addresses};
 use warning::Warning;
 
 /// Reads what the snapshot does not have yet: a few settings, and the packet filters that bridged packets pass.
@@ -49,7 +49,7 @@ pub fn read_needed(
     Ok(())
 }
 
-/// All of it. Pure. `silent` are the gateways that do not answer.
+/// All of it. Pure. `silent` are the addresses asked for that do not answer: [`silent_addresses`].
 pub fn warnings(nic: &Nic, input: &PlanInput<'_>, silent: &[IpAddr]) -> Vec<Warning> {
     let mut warnings = unreached(nic, input, silent);
     warnings.extend(reverse_path::strict(nic, input));

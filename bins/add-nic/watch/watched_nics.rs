@@ -129,7 +129,7 @@ impl<'a> WatchedNics<'a> {
                 Err(failure) if failure.is_already_said() => return Err(failure),
                 // Its container has exited in between.
                 Err(_) if has_lost_its_network(record) => repairs.is_as_made(),
-                Err(failure) => repairs.failed(&*entry, failure),
+                Err(failure) => repairs.failed(&*entry, failure.map_hints(|hint| entry.hint(hint))),
             }
         }
         Ok(())
@@ -189,7 +189,7 @@ impl<'a> WatchedNics<'a> {
                             retry.waits_for(entry, failure, session.request)
                         }
                         Err(failure) if is_undecided => retry.undecided(entry, failure),
-                        Err(failure) => retry.failed(entry, failure),
+                        Err(failure) => retry.failed(&*entry, failure.map_hints(|hint| entry.hint(hint))),
                     }
                 }
                 Ok(())
@@ -378,7 +378,8 @@ impl WatchSession<'_> {
 
     fn warn(&self, entry: &WatchEntry, warning: &Warning) {
         if self.warned.borrow_mut().insert(without_macs(&format!("{entry}: {}", warning.message))) {
-            warning.say();
+            let fix = warning.fix.as_ref().and_then(|fix| entry.hint(fix));
+            Warning { fix, ..warning.clone() }.say();
         }
     }
 

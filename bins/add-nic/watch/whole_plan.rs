@@ -41,7 +41,7 @@ pub fn show(entries: &[WatchEntry], request: &WatchRequest) -> Result<Status, Fa
         if let Err(failure) = whole.add(entry, request.mode) {
             status = status.max(failure.status);
             if !failure.is_already_said() {
-                failure::report(TOOL, &failure.within(entry));
+                failure::report(TOOL, &failure.map_hints(|hint| entry.hint(hint)).within(entry));
             }
         }
     }
@@ -113,5 +113,6 @@ impl<'a> WholePlan<'a> {
 }
 
 fn warning_line(entry: &WatchEntry, warning: Warning) -> WarningLine {
-    WarningLine { about: format!("{entry}"), line: entry.line, warning }
+    let fix = warning.fix.as_ref().and_then(|fix| entry.hint(fix));
+    WarningLine { about: format!("{entry}"), line: entry.line, warning: Warning { fix, ..warning } }
 }

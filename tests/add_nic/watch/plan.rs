@@ -146,7 +146,7 @@ fn the_problems_of_a_file_are_printed_with_their_entries() {
     );
     let preflight = add_nic(&lab, &["--watch", FILE, "--preflight"]).fails_with(1);
     let said = format!(
-        "{FILE}:4: db: bare has no address in 10.2.0.0/24: the host does not reach 10.2.0.2\n  fix: --host-addr 10.2.0.1\n"
+        "{FILE}:4: db: bare has no address in 10.2.0.0/24: the host does not reach 10.2.0.2\n  fix: the entry in line 4 of {FILE} needs: host-addr = '10.2.0.1'\n"
     );
     assert_eq!(preflight.stdout, said);
     let json: Value = serde_json::from_str(
@@ -154,6 +154,16 @@ fn the_problems_of_a_file_are_printed_with_their_entries() {
     )
     .unwrap();
     assert_eq!((json[0]["line"].as_u64(), json[0]["kind"].as_str()), (Some(4), Some("no-host-address")));
+    // What helps is a line of the file, and does.
+    lab.shell(&format!("echo \"host-addr = '10.2.0.1'\" >>{FILE}")).run().ok();
+    add_nic(&lab, &["--watch", FILE, "--preflight"]).ok().stdout_is("");
+    write(&lab, &nic("db", "addresses = '10.2.0.2/24'\nbridge = 'absent'"));
+    let hint = format!(
+        "{FILE}:1: db: absent: no such bridge\nhint: the entry in line 1 of {FILE} needs: create = true\n"
+    );
+    for job in ["--dry-run", "--preflight", "--once"] {
+        add_nic(&lab, &["--watch", FILE, job]).stderr_has(&hint);
+    }
     // Who is not there is named, and the others are planned.
     write(
         &lab,
