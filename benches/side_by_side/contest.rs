@@ -323,6 +323,17 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
+        name: "tab",
+        work: "the names that a shell offers at TAB, of 200 containers",
+        ours: "cpid --complete targets",
+        peers: &["docker ps --format {{.Names}}"],
+        targets: &[Target { at_most: 30.0, of: Of::Milliseconds }, times(1.0, "docker")],
+        in_crowd: true,
+        every: 4,
+        proof: "grep -o '^NAME[-0-9]*' | sort -u",
+        ..PLAIN
+    },
+    Row {
         name: "link-all",
         work: "the networks of 200 containers get names that ip knows",
         ours: "netns-link --all",
