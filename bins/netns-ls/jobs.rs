@@ -152,7 +152,7 @@ fn read_stacks<'a>(
     for netns in namespaces.iter().filter(|netns| !netns.links.is_empty()) {
         match NetnsStack::read(netns, wanted) {
             Ok(Some(stack)) => {
-                for (what, why) in &stack.details.not_read {
+                for (what, why) in stack.details.unknown() {
                     status = Status::Failed;
                     if notes {
                         failure::say(TOOL, format_args!("{}: {what}: {why}", map.who(netns)));

@@ -146,7 +146,7 @@ impl StackEntry {
             programs: details.programs.as_ref().map(|programs| AttachedEntry::all(stack, programs)),
             sockets: each(details.sockets.as_ref(), |one| SocketEntry::of(stack, one)),
             firewall: each(details.firewall.as_ref(), ChainEntry::of),
-            not_read: details.not_read.iter().map(|(what, why)| format!("{what}: {why}")).collect(),
+            not_read: details.unknown().map(|(what, why)| format!("{what}: {why}")).collect(),
         }
     }
 }

@@ -166,6 +166,15 @@ fn rules_of_arptables_legacy_are_said_not_to_be_read_where_arp_is_needed() {
     );
     let ran = lab.run("timeout 60 netns-trace netns:a 198.18.2.2");
     assert_eq!(ran.status, 1, "{}", ran.said);
+    // A list of its filters lacks them; nothing that is judged of the host asks for them.
+    let ran = lab.run("netns-ls -q --fw netns:b");
+    assert!(
+        ran.said.contains("packet filters: arptables-legacy has rules for ARP, which are not read"),
+        "{}",
+        ran.said
+    );
+    let ran = lab.run("netns-ls --why");
+    assert!(!ran.said.contains("arptables"), "{}", ran.said);
     // Whose address is known needs no ARP.
     lab.set_up(
         "ip neigh replace 198.18.2.2 lladdr $(mac b eth0) dev vb nud permanent

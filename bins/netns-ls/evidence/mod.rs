@@ -78,7 +78,7 @@ fn read(home: &Home, visit: &Visit<'_>, netns: &MappedNetns) -> (NetnsFacts, Vec
             facts.filters = read.firewall.map(|chains| {
                 let sets =
                     home.inside(&visit.namespace, || NamedSet::read_mentioned(&chains)).unwrap_or_default();
-                NetnsFilters { chains, sets, is_whole, unread: Vec::new() }
+                NetnsFilters { chains, sets, is_whole, unread: read.unread }
             });
         }
         Err(error) => why.push(error.to_string()),

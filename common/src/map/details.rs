@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use super::programs::of_links;
 use super::{LinkProgram, MapError};
-use crate::firewall::{FilterChain, FilterListing};
+use crate::firewall::{FilterChain, FilterListing, UnreadFilter};
 use crate::namespace::Namespace;
 use crate::netlink::{FdbEntry, InetSocket, Neighbour, NetlinkError, Route, Rule, Socket, inet_sockets};
 use crate::netns::Home;
@@ -29,6 +29,9 @@ pub struct WantedDetails {
     pub firewall: bool,
 }
 
+/// What packet filters are called among what is not known.
+const FILTERS: &str = "packet filters";
+
 /// What a namespace has besides its links. A part that nobody wanted, or that could not be read, is nothing: not empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NetnsDetails {
@@ -48,6 +51,16 @@ pub struct NetnsDetails {
     pub firewall: Option<Vec<FilterChain>>,
     /// Wanted parts that could not be read, or not whole: which, and why.
     pub not_read: Vec<(&'static str, String)>,
+    /// Programs that may have packet filters of their own there, which nothing reads.
+    pub unread: Vec<UnreadFilter>,
+}
+
+impl NetnsDetails {
+    /// All that was wanted and is not known: which, and why.
+    pub fn unknown(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let unread = self.unread.iter().map(|unread| (FILTERS, unread.to_string()));
+        self.not_read.iter().cloned().chain(unread)
+    }
 }
 
 impl WantedDetails {
@@ -100,10 +113,8 @@ pub fn details(namespace: &Namespace, wanted: WantedDetails) -> Result<NetnsDeta
     if wanted.firewall {
         let listing = home.inside(namespace, FilterListing::read).map_err(not_entered)?;
         details.firewall = Some(listing.chains);
-        let unread = listing.unread.iter().map(ToString::to_string);
-        details
-            .not_read
-            .extend(listing.not_read.into_iter().chain(unread).map(|why| ("packet filters", why)));
+        details.not_read.extend(listing.not_read.into_iter().map(|why| (FILTERS, why)));
+        details.unread = listing.unread;
     }
     Ok(details)
 }
