@@ -68,32 +68,63 @@ fn each_command_of_the_readmes_table_of_problems_works() {
     let cells: Vec<&str> = rows.map_while(|line| line.strip_prefix("| ")?.split(" | ").nth(1)).collect();
     let commands: Vec<&str> = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert!(commands.len() >= 8, "{commands:?}");
+    need!(each_works(&commands));
+}
+
+/// Those of our tools, with words after the name: in a paragraph, or in a line of their own.
+#[test]
+fn each_command_of_the_faq_works() {
+    let faq = std::fs::read_to_string(crate::paste::root("docs/faq.md")).unwrap();
+    let is_ours = |command: &&str| {
+        let (tool, words) = command.split_once(' ').unwrap_or((command, ""));
+        support::tools::names().contains(&tool) && !words.is_empty()
+    };
+    fn of_line(line: &str) -> Vec<&str> {
+        match line.strip_prefix("    ") {
+            Some(command) => vec![command],
+            None => line.split('`').skip(1).step_by(2).collect(),
+        }
+    }
+    let commands: Vec<&str> = faq.lines().flat_map(of_line).filter(is_ours).collect();
+    assert!(commands.len() >= 14, "{commands:?}");
+    need!(each_works(&commands));
+}
+
+/// Runs each of them beside nginx, db and web, of which web has two networks.
+fn each_works(commands: &[&str]) -> Result<(), Missing> {
     let setting = format!("{UPLINK}{SHOP}\nport=none{WEB}").replace("ip link set \"$port\" mtu 1500", "");
     // The veth that the table names is nginx's.
     let rename = "
         port=$(netns-ls -q nginx | sed -n 's/.*→ \\(veth[0-9a-f]*\\).*/\\1/p')
         ip link set $port down; ip link set $port name veth077b91e; ip link set veth077b91e up";
     // Some go on until Ctrl-C.
-    let pasted = |one: &str| match one.contains("--drops") {
-        true => format!("timeout --preserve-status --signal INT 3 {one}"),
+    let goes_on = |one: &str| ["--drops", "--watch", "tcpdump"].iter().any(|word| one.contains(word));
+    let pasted = |one: &str| match goes_on(one) {
+        true => format!("timeout --kill-after 5 --preserve-status --signal INT 3 {one}"),
         false => one.to_owned(),
     };
     let lines: String =
         commands.iter().map(|one| format!("echo '\u{1}'; {} 2>&1; echo status=$?\n", pasted(one))).collect();
-    let all = format!("{{\n{setting}\n{rename}\n}} >setting 2>&1 || cat setting\n{lines}");
-    let printed = need!(crate::paste::in_a_world(&all));
+    let all = format!("{{\n{setting}\n{rename}\n{NICS}\n}} >setting 2>&1 || cat setting\n{lines}");
+    let printed = crate::paste::in_a_world(&all)?;
     let parts: Vec<&str> = printed.split('\u{1}').skip(1).collect();
     assert_eq!(parts.len(), commands.len(), "{printed}");
     for (command, part) in commands.iter().zip(parts) {
         let status = part.trim_end().rsplit("status=").next().unwrap();
         // 1 is "no": the database refuses.
-        assert!(["0", "1"].contains(&status), "{command}: {part}");
+        // What goes on may end as Ctrl-C ends it.
+        let is_end = ["0", "1"].contains(&status) || (status == "130" && goes_on(command));
+        assert!(is_end, "{command}: {part}");
         assert!(
             !part.contains("Usage:") && !part.contains("no such container") && part.lines().count() >= 1,
             "{command}: {part}"
         );
     }
+    Ok(())
 }
+
+/// The file of the pages' watch.
+const NICS: &str = "printf '[[nic]]\\ncontainer = \"db\"\\naddresses = [\"10.1.0.2/24\"]\\n' >nics.toml";
 
 /// The EXAMPLES of a manual, from its source.
 fn manual(tool: &str, setting: &str, before: &[(&str, &str)]) -> Result<(), Missing> {
