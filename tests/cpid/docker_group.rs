@@ -21,6 +21,8 @@ const AS_OPS: &str = r#"
         mkdir -p -m 700 /run/podman; mount -t tmpfs -o mode=700 tmpfs /run/podman
         touch /run/podman/podman.sock; mount --bind "$0/run/docker.sock" /run/podman/podman.sock
     fi
+    # What other tests record there is root's: this host has no records but the user's own.
+    mkdir -p -m 700 /run/netns-toolbox; mount -t tmpfs -o mode=700,uid=1000,gid=1000 tmpfs /run/netns-toolbox
     eval "$3"
     printf 'root:x:0:0::/root:/bin/sh\nops:x:1000:1000::/:/bin/sh\n' >"$0/passwd"; mount --bind "$0/passwd" /etc/passwd
     printf 'root:x:0:\nops:x:1000:\ndocker:x:41997:ops\npodman:x:41998:\n' >"$0/group"; mount --bind "$0/group" /etc/group

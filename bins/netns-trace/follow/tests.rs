@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 use common::namespace::Namespace;
 use common::netlink::Socket;
@@ -102,7 +104,11 @@ impl Networks {
                 |to| Command::new("ping").args(["-q", "-c1", "-W1", to]).output().unwrap().status.success();
             self.inside("a", || ping(V6[0]) && ping(V4[0]))
         };
-        assert!((0..10).any(|_| is_ready()), "a does not reach b");
+        let waited = |_: u32| {
+            sleep(Duration::from_millis(100));
+            is_ready()
+        };
+        assert!((0..300).any(waited), "a does not reach b");
     }
 
     fn of(&self, name: &str) -> &Namespace {
