@@ -182,9 +182,9 @@ fn each_announcement_is_sent_and_the_nic_works_meanwhile() {
     let scene = need!(Scene::new());
     let mut add = scene.lab.tool("add-nic");
     let words = format!("{ADDRESSES} --announce 3");
+    let since = Instant::now();
     let announcing = add.arg(scene.web.pid.to_string()).args(words.split_whitespace()).start();
     announcing.wait_for("reachable after");
-    let since = Instant::now();
     crate::reaches_from(&scene.lab, &scene.neighbour, "10.1.0.2");
     // Nobody is kept waiting for the others.
     let other = scene.lab.container("other", Options::only(&["net"]));

@@ -96,11 +96,17 @@ fn a_flow_that_leads_right_already_goes_on() {
     assert_eq!(first_packets(&site), before);
 }
 
-/// One TCP connection, over which it says a line every 20 ms and hears the same line.
+/// One TCP connection, over which it says a line every 20 ms and hears the same line. Of an answer that does not come it asks again after a
+/// second: who only waits learns of no end, if the question had been acknowledged.
 const STAYS_CONNECTED: &str = r#"
 use IO::Socket::INET; $| = 1; $SIG{PIPE} = 'IGNORE';
 my $socket = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Timeout => 5) or die $!;
-for (my $line = 1; print $socket "$line\n" and defined(my $said = <$socket>); $line++) { print "heard $said"; select undef, undef, undef, 0.02 }
+for (my $line = 1; print $socket "$line\n"; $line++) {
+    vec(my $ready = '', fileno($socket), 1) = 1;
+    next unless select $ready, undef, undef, 1;
+    last unless defined(my $said = <$socket>);
+    print "heard $said"; select undef, undef, undef, 0.02
+}
 print "ended: $!\n"; sleep 1000"#;
 
 /// Says the lines of one connection back, and accepts no second.
