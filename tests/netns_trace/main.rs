@@ -7,6 +7,7 @@
 mod bad_input;
 mod docker;
 mod drops;
+mod drops_flood;
 mod evidence;
 mod evidence_level;
 mod explain;
